@@ -1,0 +1,1 @@
+"""The jmp and j commands."""

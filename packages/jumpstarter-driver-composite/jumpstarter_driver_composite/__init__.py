@@ -1,0 +1,1 @@
+"""Trees of drivers: Composite and Proxy."""

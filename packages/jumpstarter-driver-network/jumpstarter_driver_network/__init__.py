@@ -1,0 +1,1 @@
+"""TCP, UDP, Unix, vsock, D-Bus and WebSocket streams, and port forwards."""

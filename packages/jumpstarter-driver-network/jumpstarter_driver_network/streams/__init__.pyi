@@ -1,0 +1,3 @@
+from .websocket import WebsocketClientStream as WebsocketClientStream
+from .websocket import connect_websocket as connect_websocket
+from .websocket_server import WebsocketServerStream as WebsocketServerStream

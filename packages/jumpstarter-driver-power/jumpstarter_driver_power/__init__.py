@@ -1,0 +1,1 @@
+"""The power interface, its client and a mock."""

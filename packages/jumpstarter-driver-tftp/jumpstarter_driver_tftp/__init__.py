@@ -1,0 +1,1 @@
+"""A TFTP server for netboot, and its driver."""

@@ -1,0 +1,198 @@
+"""The side of a transfer that takes the file: the client of a read, the server of a write.
+
+The rules, beyond RFC 1350:
+
+* A block is written once, in order. One that was written before is acknowledged again when it is
+  the latest, since then our ACK was lost; inside a window only once, so that a window which was
+  sent twice is not answered by a third.
+* In a window (RFC 7440) a gap is reported once, by acknowledging what came before it; the sender
+  starts a new window there.
+* The side that sends the last ACK cannot know that it arrived. It may linger, and repeat it.
+"""
+
+from enum import Enum, auto
+
+from jumpstarter_driver_tftp.errors import OptionError, PacketError
+from jumpstarter_driver_tftp.netascii import Codec, Octet
+from jumpstarter_driver_tftp.options import Pairs, Terms, accept
+from jumpstarter_driver_tftp.packet import (
+    Data,
+    Error,
+    Oack,
+    Packet,
+    TftpErrorCode,
+    encode_ack,
+    parse,
+)
+from jumpstarter_driver_tftp.transfer.commands import Command, Finish, Outcome, Send, Write, fail
+from jumpstarter_driver_tftp.transfer.retry import Retry
+
+_BEHIND_BY_ONE = 0xFFFF
+
+
+class _State(Enum):
+    OPENING = auto()
+    RECEIVING = auto()
+    LINGERING = auto()
+    DONE = auto()
+
+
+class Receiver:
+    """Takes one file.
+
+    Attributes:
+        terms: what was agreed; a client's may change with the first answer.
+        resent: packets that were sent more than once.
+        arrived: bytes of the file that have come, as they travelled.
+    """
+
+    def __init__(
+        self,
+        terms: Terms,
+        *,
+        tries: int,
+        opening: bytes,
+        asked: Pairs | None = None,
+        codec: Codec | None = None,
+        linger: float = 0.0,
+    ) -> None:
+        """Prepare a transfer.
+
+        Args:
+            terms: what holds, or for a client what holds until the server answers.
+            tries: how often a packet is sent before the far side counts as silent.
+            opening: what DATA 1 answers: a client's request, or a server's OACK or ACK 0.
+            asked: the options in a client's request; None on a server, which takes no OACK.
+            codec: turns the bytes that travelled into the file's.
+            linger: seconds for which the last ACK is repeated on demand.
+        """
+        self.terms = terms
+        self.resent = 0
+        self.arrived = 0
+        self._opening = opening
+        self._asked = asked
+        self._codec: Codec = codec or Octet()
+        self._retry = Retry(terms.timeout, tries)
+        self._linger = linger
+        self._state = _State.OPENING
+        self._next = 1  # the number of the block that is waited for
+        self._in_window = 0  # blocks since the last ACK
+        self._answered = 0  # the `_next` for which a repeated block or a gap was answered
+
+    def start(self, now: float) -> list[Command]:
+        """Return the first packet."""
+        self._retry.sent(now)
+        return [Send(self._opening)]
+
+    def receive(self, datagram: bytes, now: float) -> list[Command]:
+        """Take a datagram from the far side."""
+        if self._state is _State.DONE:
+            return []
+        try:
+            packet = parse(datagram)
+        except PacketError as error:
+            return [Send(Error(TftpErrorCode.ILLEGAL_OPERATION, str(error)).encode())]
+        return self._receive_packet(packet, now)
+
+    def deadline(self) -> float | None:
+        """Return when to call `timeout`, or None when nothing is waited for."""
+        return self._retry.due
+
+    def timeout(self, now: float) -> list[Command]:
+        """Ask again for what did not come, or give up."""
+        if not self._retry.is_due(now):
+            return []
+        if self._state is _State.LINGERING:
+            return self._finish(Finish(Outcome.COMPLETE))
+        if not self._retry.again(now):
+            return self._finish(Finish(Outcome.TIMED_OUT, text="no answer"))
+        self.resent += 1
+        if self._state is _State.OPENING:
+            return [Send(self._opening)]
+        return [self._ack()]
+
+    def abort(self, code: int, text: str) -> list[Command]:
+        """End the transfer from this side."""
+        if self._state is _State.DONE:
+            return []
+        self._finish()
+        return fail(code, text)
+
+    def _receive_packet(self, packet: Packet, now: float) -> list[Command]:
+        match packet:
+            case Data(block, payload):
+                return self._receive_data(block, payload, now)
+            case Error(code, text):
+                return self._receive_error(code, text)
+            case Oack(options) if self._asked is not None:
+                return self._receive_oack(self._asked, options, now)
+            case _:
+                unexpected = Error(TftpErrorCode.ILLEGAL_OPERATION, "Unexpected opcode")
+                return [Send(unexpected.encode())]
+
+    def _receive_error(self, code: int, text: str) -> list[Command]:
+        if self._state is _State.LINGERING:
+            return self._finish(Finish(Outcome.COMPLETE))
+        return self._finish(Finish(Outcome.REFUSED, code, text))
+
+    def _receive_oack(self, asked: Pairs, options: Pairs, now: float) -> list[Command]:
+        if self._state is _State.OPENING:
+            try:
+                self.terms = accept(asked, options, self.terms)
+            except OptionError as error:
+                return self.abort(TftpErrorCode.OPTION_REFUSED, str(error))
+            self._retry.timeout = self.terms.timeout
+            self._state = _State.RECEIVING
+            self._retry.sent(now)
+            return [self._ack()]
+        if self._state is _State.RECEIVING and self._next == 1:
+            self.resent += 1
+            return [self._ack()]  # our ACK 0 was lost
+        return []
+
+    def _receive_data(self, block: int, payload: bytes, now: float) -> list[Command]:
+        ahead = (block - self._next) & 0xFFFF
+        if ahead or self._state is _State.LINGERING:
+            return self._out_of_order(ahead)
+        if len(payload) > self.terms.blksize:
+            return self.abort(TftpErrorCode.ILLEGAL_OPERATION, "block larger than agreed")
+        self._state = _State.RECEIVING
+        self._next += 1
+        self._in_window += 1
+        self.arrived += len(payload)
+        self._retry.sent(now)
+        if len(payload) < self.terms.blksize:
+            return self._complete(payload, now)
+        write = Write(self._codec.feed(payload), last=False)
+        if self._in_window < self.terms.windowsize:
+            return [write]
+        return [write, self._ack()]
+
+    def _out_of_order(self, ahead: int) -> list[Command]:
+        if self._state is _State.OPENING:
+            return []  # a block of some transfer before this one
+        windowed = self.terms.windowsize > 1 and self._state is _State.RECEIVING
+        latest_again = ahead == _BEHIND_BY_ONE
+        gap = ahead < self.terms.windowsize
+        if not (latest_again or gap) or (windowed and self._answered == self._next):
+            return []
+        self._answered = self._next
+        self.resent += 1
+        return [self._ack()]
+
+    def _complete(self, payload: bytes, now: float) -> list[Command]:
+        last = Write(self._codec.feed(payload) + self._codec.end(), last=True)
+        if not self._linger:
+            return [last, self._ack(), *self._finish(Finish(Outcome.COMPLETE))]
+        self._state = _State.LINGERING
+        self._retry.due = now + self._linger
+        return [last, self._ack()]
+
+    def _ack(self) -> Send:
+        self._in_window = 0
+        return Send(encode_ack(self._next - 1))
+
+    def _finish(self, *commands: Finish) -> list[Command]:
+        self._state = _State.DONE
+        self._retry.stop()
+        return list(commands)

@@ -1,0 +1,10 @@
+from jumpstarter_protocol.jumpstarter.client.v1 import client_pb2 as client_pb2
+from jumpstarter_protocol.jumpstarter.client.v1 import client_pb2_grpc as client_pb2_grpc
+from jumpstarter_protocol.jumpstarter.v1 import jumpstarter_pb2 as jumpstarter_pb2
+from jumpstarter_protocol.jumpstarter.v1 import jumpstarter_pb2_grpc as jumpstarter_pb2_grpc
+from jumpstarter_protocol.jumpstarter.v1 import kubernetes_pb2 as kubernetes_pb2
+from jumpstarter_protocol.jumpstarter.v1 import kubernetes_pb2_grpc as kubernetes_pb2_grpc
+from jumpstarter_protocol.jumpstarter.v1 import router_pb2 as router_pb2
+from jumpstarter_protocol.jumpstarter.v1 import router_pb2_grpc as router_pb2_grpc
+from jumpstarter_protocol.jumpstarter.v1 import telemetry_pb2 as telemetry_pb2
+from jumpstarter_protocol.jumpstarter.v1 import telemetry_pb2_grpc as telemetry_pb2_grpc

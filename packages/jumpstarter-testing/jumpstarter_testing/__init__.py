@@ -1,0 +1,1 @@
+"""Test device software with pytest on real hardware."""

@@ -1,0 +1,96 @@
+"""Connecting to an exporter: from an address or a channel to the client of its driver tree."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+
+import grpc
+from anyio.from_thread import BlockingPortal
+from google.protobuf import empty_pb2
+from grpc.aio import AioRpcError, Channel
+from jumpstarter_protocol import jumpstarter_pb2
+
+from jumpstarter.model import errors
+from jumpstarter.rpc.channels import SystemTrust, TLSSettings, connect_tcp, connect_unix
+from jumpstarter.rpc.passphrase import PASSPHRASE_METADATA_KEY
+from jumpstarter.rpc.stub import MultipathExporterStub
+
+from .base import DriverClient
+from .tree import Surroundings, build_client
+
+MAX_PORT = 65535
+
+_UNREACHABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
+
+
+def is_tcp_address(path: str) -> bool:
+    """Return whether `path` is `host:port` with a port from 1 to 65535, not a file."""
+    host, colon, port = path.rpartition(":")
+    return bool(host and colon) and port.isdecimal() and 1 <= int(port) <= MAX_PORT
+
+
+@asynccontextmanager
+async def client_from_path(  # noqa: PLR0913 - public API
+    path: str | Path,
+    portal: BlockingPortal,
+    stack: ExitStack,
+    allow: Sequence[str],
+    unsafe: bool,  # noqa: FBT001 - public API
+    *,
+    tls_config: TLSSettings | None = None,
+    grpc_options: Mapping[str, str | int] | None = None,
+    insecure: bool = False,
+    passphrase: str | None = None,
+) -> AsyncGenerator[DriverClient]:
+    """Yield the root client of the exporter at `path`: `host:port`, or a Unix socket's path.
+
+    `insecure` means no TLS on TCP. Client classes are imported as `import_class` allows. Raises
+    ExporterUnreachableError when nobody answers, ConnectionError when the exporter refuses.
+    """
+    text = str(path)
+    if is_tcp_address(text):
+        connection = connect_tcp(
+            text, tls_config or SystemTrust(), grpc_options, plaintext=insecure
+        )
+    else:
+        connection = connect_unix(text)
+    async with connection as channel:
+        metadata = () if passphrase is None else ((PASSPHRASE_METADATA_KEY, passphrase),)
+        stub = MultipathExporterStub([channel], metadata)
+        report = await _report(stub, text)
+        yield build_client(report, Surroundings(stub, portal, stack, allow, unsafe))
+
+
+async def client_from_channel(
+    channel: Channel,
+    portal: BlockingPortal,
+    stack: ExitStack,
+    allow: Sequence[str],
+    unsafe: bool,  # noqa: FBT001 - public API
+) -> DriverClient:
+    """Return the root client of the exporter at the far end of `channel`; raises as above."""
+    stub = MultipathExporterStub([channel])
+    report = await _report(stub, "the exporter")
+    return build_client(report, Surroundings(stub, portal, stack, allow, unsafe))
+
+
+async def fetch_motd(channel: Channel) -> str:
+    """Return the exporter's message of the day; empty where there is none."""
+    report = await _report(MultipathExporterStub([channel]), "the exporter")
+    return report.motd
+
+
+async def _report(stub: MultipathExporterStub, where: str) -> jumpstarter_pb2.GetReportResponse:
+    try:
+        return await stub.GetReport(empty_pb2.Empty())
+    except AioRpcError as error:
+        match error.code():
+            case grpc.StatusCode.UNAUTHENTICATED:
+                message = f"Authentication failed: {error.details()}"
+                raise errors.ConnectionError(message) from None
+            case code if code in _UNREACHABLE:
+                message = f"{where}: no exporter answers there; is it running? ({error.details()})"
+                raise errors.ExporterUnreachableError(message) from None
+            case code:
+                message = f"{where}: {code.name}: {error.details()}"
+                raise errors.ConnectionError(message) from None

@@ -1,0 +1,15 @@
+from jumpstarter.common import exceptions as exceptions
+from jumpstarter.driver.fls import download_fls as download_fls
+from jumpstarter.driver.fls import get_fls_binary as get_fls_binary
+from jumpstarter.driver.fls import get_fls_github_url as get_fls_github_url
+from jumpstarter.model.metadata import Metadata as Metadata
+from jumpstarter.model.status import HOOK_WARNING_PREFIX as HOOK_WARNING_PREFIX
+from jumpstarter.model.status import ExporterStatus as ExporterStatus
+from jumpstarter.model.status import LogSource as LogSource
+from jumpstarter.rpc.stub import AsyncChannel as AsyncChannel
+from jumpstarter.rpc.stub import ControllerStub as ControllerStub
+from jumpstarter.rpc.stub import ExporterStub as ExporterStub
+from jumpstarter.rpc.stub import RouterStub as RouterStub
+from jumpstarter.streams.listeners import TemporarySocket as TemporarySocket
+from jumpstarter.streams.listeners import TemporaryTcpListener as TemporaryTcpListener
+from jumpstarter.streams.listeners import TemporaryUnixListener as TemporaryUnixListener

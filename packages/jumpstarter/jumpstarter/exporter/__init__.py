@@ -1,0 +1,3 @@
+"""Serving a tree of drivers: session, hooks, and the exporter that owns them."""
+
+from .session import Session as Session

@@ -1,0 +1,217 @@
+"""The services of one socket of a session: who may call, and how failures are told.
+
+This is the top of a served connection: every handler catches whatever a driver raises, and ends the
+call with the status from the one table. A socket admits calls in the statuses that it was given;
+status, report and log can be read always.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import Any, Never, Protocol, cast
+from uuid import UUID
+
+import anyio
+import grpc
+from anyio.abc import ObjectStream
+from google.protobuf import empty_pb2
+from grpc.aio import ServicerContext
+from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc, router_pb2, router_pb2_grpc
+from typing_extensions import override
+
+from jumpstarter.driver.base import Driver
+from jumpstarter.model.codes import Code, exception_to_status
+from jumpstarter.model.errors import ExporterNotReady, MethodNotFoundError
+from jumpstarter.model.frames import STATE_KEY, STATE_OPEN, STATE_REFUSED
+from jumpstarter.model.requests import REQUEST_KEY, STREAM_REQUEST
+from jumpstarter.model.status import ExporterStatus, LogSource
+from jumpstarter.rpc.router_stream import RouterStream
+from jumpstarter.streams.broadcast import Broadcast
+from jumpstarter.streams.forwarding import pump, reset_stream
+from jumpstarter.streams.metadata import MetadataStreamAttributes
+
+from .logging import record_to_response
+from .state import SessionState
+
+logger = logging.getLogger(__name__)
+
+Context = ServicerContext[Any, Any]
+
+
+class Served(Protocol):
+    """What the service needs of a session."""
+
+    uuid: UUID
+    labels: dict[str, str]
+    motd: str | None
+    mapping: dict[UUID, Driver]
+    rows: list[tuple[UUID, Driver | None, str | None, Driver]]
+    state: SessionState
+    log: Broadcast[logging.LogRecord]
+    sources: dict[str, LogSource]
+    end_requested: anyio.Event | None
+
+
+class SessionService(
+    jumpstarter_pb2_grpc.ExporterServiceServicer, router_pb2_grpc.RouterServiceServicer
+):
+    """Answers the calls of one socket."""
+
+    def __init__(self, session: Served, allowed: frozenset[ExporterStatus]) -> None:
+        """Serve `session`; drivers can be called in the statuses `allowed`."""
+        self._session = session
+        self._allowed = allowed
+
+    @override
+    async def GetReport(
+        self, request: empty_pb2.Empty, context: Context
+    ) -> jumpstarter_pb2.GetReportResponse:
+        session = self._session
+        return jumpstarter_pb2.GetReportResponse(
+            uuid=str(session.uuid),
+            labels=session.labels,
+            reports=[
+                driver.report(parent=parent, name=name) for _, parent, name, driver in session.rows
+            ],
+            motd=session.motd or "",
+        )
+
+    @override
+    async def DriverCall(
+        self, request: jumpstarter_pb2.DriverCallRequest, context: Context
+    ) -> jumpstarter_pb2.DriverCallResponse:
+        try:
+            return await self._driver(request.uuid).DriverCall(request, context)
+        except Exception as error:  # noqa: BLE001 - the top of a served call
+            await refuse(context, error)
+
+    @override
+    async def StreamingDriverCall(  # pyright: ignore[reportIncompatibleMethodOverride] - writes to the context
+        self, request: jumpstarter_pb2.StreamingDriverCallRequest, context: Context
+    ) -> None:
+        # Written out, not yielded: when the client leaves, the driver's generator is closed here
+        # and now, not when the garbage collector comes by.
+        try:
+            driver = self._driver(request.uuid)
+            async with aclosing(driver.StreamingDriverCall(request, context)) as responses:
+                async for response in responses:
+                    await context.write(response)
+        except Exception as error:  # noqa: BLE001 - the top of a served call
+            await refuse(context, error)
+
+    @override
+    async def Stream(  # pyright: ignore[reportIncompatibleMethodOverride] - writes to the context
+        self, request_iterator: AsyncIterator[router_pb2.StreamRequest], context: Context
+    ) -> None:
+        opened = False
+        try:
+            request = STREAM_REQUEST.validate_json(_metadata(context).get(REQUEST_KEY, ""))
+            driver = self._driver(str(request.uuid))
+            async with driver.Stream(request, context) as stream:
+                metadata = _stream_metadata(stream)
+                await context.send_initial_metadata(((STATE_KEY, STATE_OPEN), *metadata.items()))
+                opened = True
+                await carry(RouterStream(context=context), stream)
+        except Exception as error:  # noqa: BLE001 - the top of a served call
+            if not opened:
+                await context.send_initial_metadata(((STATE_KEY, STATE_REFUSED),))
+            await refuse(context, error)
+
+    @override
+    async def LogStream(  # pyright: ignore[reportIncompatibleMethodOverride] - writes to the context
+        self, request: empty_pb2.Empty, context: Context
+    ) -> None:
+        async with self._session.log.subscribe() as records:
+            # The reader may rely on seeing what happens from here on.
+            await context.send_initial_metadata(())
+            async for record in records:
+                await context.write(record_to_response(record, self._session.sources))
+
+    @override
+    async def GetStatus(
+        self, request: jumpstarter_pb2.GetStatusRequest, context: Context
+    ) -> jumpstarter_pb2.GetStatusResponse:
+        now = self._session.state.current
+        return jumpstarter_pb2.GetStatusResponse(
+            status=cast("Any", now.status.to_proto()),
+            message=now.message,
+            status_version=now.version,
+            previous_status=None if now.previous is None else cast("Any", now.previous.to_proto()),
+        )
+
+    @override
+    async def EndSession(
+        self, request: jumpstarter_pb2.EndSessionRequest, context: Context
+    ) -> jumpstarter_pb2.EndSessionResponse:
+        requested = self._session.end_requested
+        if requested is None:
+            return jumpstarter_pb2.EndSessionResponse(
+                success=False, message="No active lease context"
+            )
+        requested.set()
+        return jumpstarter_pb2.EndSessionResponse(success=True)
+
+    def _driver(self, uuid: str) -> Driver:
+        """Return the driver to use.
+
+        Raises ExporterNotReady outside the allowed statuses, ValueError for text that is no uuid,
+        MethodNotFoundError for a driver that is not in the tree.
+        """
+        now = self._session.state.current
+        if now.status not in self._allowed:
+            message = f"exporter status is {now.status}: it accepts no calls now"
+            raise ExporterNotReady(message)
+        driver = self._session.mapping.get(UUID(uuid))
+        if driver is None:
+            message = f"no driver with uuid {uuid} in this session"
+            raise MethodNotFoundError(message)
+        return driver
+
+
+async def carry(router: RouterStream, stream: ObjectStream[bytes]) -> None:
+    """Copy between a client's stream and a driver's until both ended or the client closed its own.
+
+    A client that vanishes resets the driver's stream, so that the target sees a failure where the
+    client did not finish.
+    """
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_until_released, router, tasks.cancel_scope)
+            await pump(router, stream)
+            tasks.cancel_scope.cancel()
+    except anyio.get_cancelled_exc_class():
+        if not router.half_closed:
+            await reset_stream(stream)
+        raise
+    except BaseExceptionGroup as group:
+        raise _only(group) from None
+
+
+async def _until_released(router: RouterStream, scope: anyio.CancelScope) -> None:
+    await router.wait_released()
+    scope.cancel()
+
+
+async def refuse(context: Context, error: Exception) -> Never:
+    """End the call with the status for `error`; the unforeseen is logged with its traceback."""
+    status = exception_to_status(error)
+    if isinstance(error, anyio.BrokenResourceError):
+        await context.abort(grpc.StatusCode.UNAVAILABLE, f"stream broken: {error}")
+    if status.code is Code.UNKNOWN:
+        logger.warning("a call failed: %s", status.details, exc_info=error)
+    await context.abort(grpc.StatusCode[status.code.name], status.details)
+
+
+def _only(group: BaseException) -> BaseException:
+    while isinstance(group, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", group).exceptions[0]
+    return group
+
+
+def _metadata(context: Context) -> dict[str, str | bytes]:
+    return dict(context.invocation_metadata() or ())
+
+
+def _stream_metadata(stream: ObjectStream[bytes]) -> Mapping[str, str]:
+    empty: dict[str, str] = {}
+    return stream.extra(MetadataStreamAttributes.metadata, empty)

@@ -1,0 +1,206 @@
+"""A session: one tree of drivers, served until its user has done with it.
+
+The session owns the facts of its tree: which driver has which uuid, the status, the log. Services
+on its sockets read them; who may call is decided there, per socket.
+"""
+
+import logging
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+from uuid import UUID
+
+import anyio
+import grpc
+from anyio.from_thread import start_blocking_portal
+from grpc.aio import Server, ServerInterceptor
+from jumpstarter_protocol import jumpstarter_pb2_grpc, router_pb2_grpc
+
+from jumpstarter.driver.base import Driver
+from jumpstarter.model.metadata import Metadata
+from jumpstarter.model.status import READY, READY_OR_HOOK, ExporterStatus, LogSource
+from jumpstarter.rpc.servers import Bind, serve
+from jumpstarter.streams.broadcast import Broadcast
+from jumpstarter.streams.listeners import TemporarySocket
+
+from .logging import HISTORY, LogHandler, SourceRegistry
+from .service import SessionService
+from .state import SessionState
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Session(Metadata, SourceRegistry):
+    """Serves `root_device` and the drivers below it; a context manager.
+
+    Entering resets the drivers, leaving closes them; an error in closing one is logged and hinders
+    nothing. The status starts as AVAILABLE, which lets no client call: see `update_status`.
+    """
+
+    root_device: Driver
+    motd: str | None = None
+    end_requested: anyio.Event | None = None
+    """Set when a client asks to end the session; None where there is no lease to end."""
+    mapping: dict[UUID, Driver] = field(init=False)
+    state: SessionState = field(init=False)
+    log: Broadcast[logging.LogRecord] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Number the tree."""
+        SourceRegistry.__init__(self)
+        self.rows = self.root_device.enumerate()
+        self.mapping = {uuid: driver for uuid, _, _, driver in self.rows}
+        self.state = SessionState()
+        self.log = Broadcast(history=HISTORY)
+        self._stack = ExitStack()
+
+    def __getitem__(self, uuid: UUID) -> Driver:
+        """Return the driver with `uuid`; raises KeyError."""
+        return self.mapping[uuid]
+
+    def __enter__(self) -> Self:
+        """Reset the drivers and begin to collect log records."""
+        with ExitStack() as stack:
+            handler = LogHandler(self.log)
+            root = logging.getLogger()
+            root.addHandler(handler)
+            stack.callback(root.removeHandler, handler)
+            stack.callback(self._close_drivers)
+            self.root_device.reset()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the drivers and stop collecting log records."""
+        self._stack.close()
+
+    @property
+    def status(self) -> ExporterStatus:
+        """What the session is doing."""
+        return self.state.current.status
+
+    def update_status(self, status: ExporterStatus, message: str = "") -> None:
+        """Set the status; a client can call in LEASE_READY, a hook also while it runs."""
+        self.state.update(status, message)
+
+    @contextmanager
+    def context_log_source(self, name: str, source: LogSource) -> Generator[None]:
+        """Report records of the logger `name` as coming from `source` inside the context."""
+        before = self.sources.get(name)
+        self.sources[name] = source
+        try:
+            yield
+        finally:
+            if before is None:
+                del self.sources[name]
+            else:
+                self.sources[name] = before
+
+    @contextmanager
+    def serve_unix(self) -> Generator[Path]:
+        """Serve on a temporary Unix socket from a thread of its own; yield the socket's path."""
+        with (
+            start_blocking_portal("asyncio") as portal,
+            portal.wrap_async_context_manager(self.serve_unix_async()) as path,
+        ):
+            yield path
+
+    @asynccontextmanager
+    async def serve_unix_async(self) -> AsyncGenerator[Path]:
+        """Serve on a temporary Unix socket, for clients and hooks alike; yield its path."""
+        with TemporarySocket() as path:
+            async with self._serve([Bind(f"unix://{path}")]):
+                yield path
+
+    @asynccontextmanager
+    async def serve_unix_with_hook_socket_async(self) -> AsyncGenerator[tuple[Path, Path]]:
+        """Serve on two temporary Unix sockets: yield the one for clients and the one for hooks.
+
+        Clients wait while a hook runs: their socket accepts calls in LEASE_READY alone.
+        """
+        with TemporarySocket() as main, TemporarySocket() as hook:
+            async with (
+                self._serve([Bind(f"unix://{main}")], allowed=READY),
+                self._serve([Bind(f"unix://{hook}")]),
+            ):
+                yield main, hook
+
+    @asynccontextmanager
+    async def serve_port_async(self, port: str) -> AsyncGenerator[None]:
+        """Serve on one address in gRPC's form, without TLS."""
+        async with self._serve([Bind(port)]):
+            yield
+
+    @asynccontextmanager
+    async def serve_multi_port_async(self, *ports: str) -> AsyncGenerator[None]:
+        """Serve on several addresses in gRPC's form, without TLS."""
+        async with self._serve([Bind(port) for port in ports]):
+            yield
+
+    @asynccontextmanager
+    async def serve_tcp_async(
+        self,
+        host: str,
+        port: int,
+        *,
+        tls_credentials: grpc.ServerCredentials | None = None,
+        interceptors: Sequence[ServerInterceptor] | None = None,
+    ) -> AsyncGenerator[int]:
+        """Serve on a TCP port and yield it, the real one where `port` is 0.
+
+        Without `tls_credentials` everything crosses the network in the clear. Raises OSError when
+        the port cannot be had.
+        """
+        bind = Bind(tcp_address(host, port), tls_credentials)
+        async with self._serve([bind], interceptors=interceptors or ()) as ports:
+            yield ports[0]
+
+    @asynccontextmanager
+    async def serve_tcp_and_unix_async(
+        self,
+        host: str,
+        port: int,
+        unix_path: str | Path,
+        *,
+        tls_credentials: grpc.ServerCredentials | None = None,
+        interceptors: Sequence[ServerInterceptor] | None = None,
+    ) -> AsyncGenerator[int]:
+        """Serve clients on a TCP port, which is yielded, and hooks on a Unix socket."""
+        bind = Bind(tcp_address(host, port), tls_credentials)
+        async with (
+            self._serve([bind], allowed=READY, interceptors=interceptors or ()) as ports,
+            self._serve([Bind(f"unix://{unix_path}")]),
+        ):
+            yield ports[0]
+
+    @asynccontextmanager
+    async def _serve(
+        self,
+        binds: Sequence[Bind],
+        *,
+        allowed: frozenset[ExporterStatus] = READY_OR_HOOK,
+        interceptors: Sequence[ServerInterceptor] = (),
+    ) -> AsyncGenerator[list[int]]:
+        service = SessionService(self, allowed)
+
+        def register(server: Server) -> None:
+            jumpstarter_pb2_grpc.add_ExporterServiceServicer_to_server(service, server)
+            router_pb2_grpc.add_RouterServiceServicer_to_server(service, server)
+
+        async with serve(register, binds, interceptors) as ports:
+            yield ports
+
+    def _close_drivers(self) -> None:
+        try:
+            self.root_device.close()
+        except Exception:
+            # The top of a session: whatever a driver raises, the others and the exporter go on.
+            logger.exception("closing the drivers failed")
+
+
+def tcp_address(host: str, port: int) -> str:
+    """Return an address in gRPC's form; an IPv6 host gets its brackets."""
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"

@@ -1,0 +1,1 @@
+"""Values and decisions: no clock, no logger, no await, no input or output."""

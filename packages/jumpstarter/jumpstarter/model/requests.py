@@ -1,0 +1,83 @@
+"""What the metadata of a stream asks for, and the handles by which calls refer to streams.
+
+A stream request is a JSON object under the metadata key `request`; a resource handle is a JSON
+object among the arguments of a call. Unknown members are ignored, so that newer peers can add some.
+"""
+
+from typing import Annotated, Literal, Union
+from uuid import UUID
+
+from pydantic import BaseModel, Field, Json, TypeAdapter
+
+REQUEST_KEY = "request"
+
+
+class DriverStreamRequest(BaseModel):
+    """Open the byte stream `method` of the driver `uuid`."""
+
+    kind: Literal["driver"] = "driver"
+    uuid: UUID
+    method: str
+
+
+class ResourceStreamRequest(BaseModel):
+    """Offer a byte stream to the driver `uuid`; the answer names it as a `ClientStreamResource`.
+
+    `x_jmp_content_encoding` says how the bytes at the client's end are compressed.
+    """
+
+    kind: Literal["resource"] = "resource"
+    uuid: UUID
+    x_jmp_content_encoding: str | None = None
+
+
+StreamRequest = Annotated[
+    Union[DriverStreamRequest, ResourceStreamRequest],  # noqa: UP007 - a runtime value for pydantic
+    Field(discriminator="kind"),
+]
+
+
+class StreamRequestMetadata(BaseModel):
+    """The invocation metadata of a stream."""
+
+    request: Json[StreamRequest]
+
+
+class ClientStreamResource(BaseModel):
+    """A stream that the client keeps open while the call runs; usable once."""
+
+    kind: Literal["client_stream"] = "client_stream"
+    uuid: UUID
+    x_jmp_content_encoding: str | None = None
+
+
+class PresignedRequestResource(BaseModel):
+    """An HTTP request that the exporter makes itself, without the client's help."""
+
+    kind: Literal["presigned_request"] = "presigned_request"
+    headers: dict[str, str]
+    url: str
+    method: Literal["GET", "PUT"]
+
+
+Resource = Annotated[
+    Union[ClientStreamResource, PresignedRequestResource],  # noqa: UP007 - a runtime value for pydantic
+    Field(discriminator="kind"),
+]
+
+
+class ResourceMetadata(BaseModel):
+    """The initial metadata that answers a resource stream.
+
+    `x_jmp_accept_encoding` is the encoding that the exporter undoes itself; release 0.9.0 sends an
+    empty text where it undoes none.
+    """
+
+    resource: Json[ClientStreamResource]
+    x_jmp_accept_encoding: str | None = None
+
+
+STREAM_REQUEST: TypeAdapter[DriverStreamRequest | ResourceStreamRequest] = TypeAdapter(
+    StreamRequest
+)
+RESOURCE: TypeAdapter[ClientStreamResource | PresignedRequestResource] = TypeAdapter(Resource)

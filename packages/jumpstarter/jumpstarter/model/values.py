@@ -1,0 +1,106 @@
+"""Python values to and from `google.protobuf.Value`, refusing what would silently change.
+
+The wire has JSON's kinds: a number is a double, there are no bytes and no nan. What fits is encoded
+as release 0.9.0 does it; what would arrive as something else raises `ValueEncodingError`, whose
+text names the argument or the place inside it.
+"""
+
+import math
+from collections.abc import Mapping
+
+from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from jumpstarter.model.errors import ValueEncodingError
+
+_SEQUENCES = (list, tuple, set, frozenset)
+
+
+def encode_value(value: object, where: str = "value") -> Value:
+    """Return `value` as a protobuf Value; `where` names it in errors.
+
+    Raises ValueEncodingError for nan and infinities, for an integer that a double cannot hold
+    exactly, for bytes that are not UTF-8, and for objects with no JSON form.
+    """
+    kind = type(value)
+    if kind is str:
+        return Value(string_value=value)  # pyright: ignore[reportArgumentType] - narrowed by `kind`
+    if value is None:
+        return Value(null_value=NULL_VALUE)
+    if kind is bool:
+        return Value(bool_value=value)  # pyright: ignore[reportArgumentType] - narrowed by `kind`
+    if isinstance(value, (int, float)) and kind in (int, float):
+        return Value(number_value=_number(value, where))
+    return _encode_composed(value, where)
+
+
+def decode_value(value: Value) -> object:
+    """Return the Python value: None, bool, float, str, list or dict; an unset Value is None."""
+    match value.WhichOneof("kind"):
+        case "string_value":
+            return value.string_value
+        case "number_value":
+            return value.number_value
+        case "bool_value":
+            return value.bool_value
+        case "struct_value":
+            return {key: decode_value(item) for key, item in value.struct_value.fields.items()}
+        case "list_value":
+            return [decode_value(item) for item in value.list_value.values]
+        case _:
+            return None
+
+
+def _number(value: float, where: str) -> float:
+    """Return `value` as the double that carries it exactly."""
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        message = f"{where}: {value} has no JSON form; send a finite number or None"
+        raise ValueEncodingError(message)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if number != value:
+        message = f"{where}: {value} does not fit a double exactly; send it as a string"
+        raise ValueEncodingError(message)
+    return number
+
+
+def _encode_composed(value: object, where: str) -> Value:
+    if isinstance(value, Mapping):
+        items: Mapping[object, object] = value  # pyright: ignore[reportUnknownVariableType] - any mapping
+        fields = {
+            _key(key, where): encode_value(item, f"{where}[{key!r}]") for key, item in items.items()
+        }
+        return Value(struct_value=Struct(fields=fields))
+    if isinstance(value, _SEQUENCES):
+        values = [encode_value(item, f"{where}[{index}]") for index, item in enumerate(value)]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - any sequence
+        return Value(list_value=ListValue(values=values))
+    if isinstance(value, (bytes, bytearray)):
+        return Value(string_value=_text(value, where))
+    # Models, dataclasses, enums, paths, UUIDs, dates: pydantic knows their JSON form. Non-finite
+    # numbers come back as themselves and are refused by the second pass.
+    try:
+        plain = to_jsonable_python(value, inf_nan_mode="constants")
+    except PydanticSerializationError as error:
+        message = f"{where}: {type(value).__name__} cannot be sent: {error}"
+        raise ValueEncodingError(message) from error
+    return encode_value(plain, where)
+
+
+def _key(key: object, where: str) -> str:
+    """Return a mapping's key as the text that JSON gives it."""
+    if isinstance(key, str):
+        return str.__str__(key)
+    plain = to_jsonable_python({key: None})
+    return str(next(iter(plain), where))
+
+
+def _text(data: bytes | bytearray, where: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        message = f"{where}: {len(data)} bytes that are not UTF-8; use a stream, or encode them"
+        raise ValueEncodingError(message) from error

@@ -1,0 +1,1 @@
+"""The only place that knows grpc: channels, credentials, servers and router streams."""

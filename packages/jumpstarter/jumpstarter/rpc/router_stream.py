@@ -1,0 +1,254 @@
+"""A byte stream over the frames of `RouterService.Stream`, at either end of the call.
+
+Both ends are the same stream with another gRPC object under it. Orderly ends and broken ones are
+kept apart: GOAWAY is the peer's half-close and ends reading with EndOfStream; a call that ends
+without it, or with a status, breaks the stream.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+import anyio
+import grpc
+from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
+from anyio.abc import ObjectStream
+from anyio.lowlevel import checkpoint
+from grpc.aio import AioRpcError, ServicerContext, StreamStreamCall
+from jumpstarter_protocol import router_pb2
+
+from jumpstarter.model.frames import STATE_KEY, STATE_OPEN, STATE_REFUSED, FrameType, split
+from jumpstarter.model.requests import REQUEST_KEY
+from jumpstarter.streams.metadata import metadata_attributes
+
+CLOSE_GRACE = 5.0
+"""Seconds that a close waits for the far side to take what was sent."""
+
+OLD_CLOSE_GRACE = 1.0
+"""The same for release 0.9.0, which cannot say that it has."""
+
+ClientCall: TypeAlias = StreamStreamCall[router_pb2.StreamRequest, router_pb2.StreamResponse]
+ServerCall: TypeAlias = ServicerContext[router_pb2.StreamRequest, router_pb2.StreamResponse]
+
+
+class RouterApi(Protocol):
+    """What is needed of a stub: the one method of RouterService."""
+
+    def Stream(self, *, metadata: tuple[tuple[str, str], ...]) -> ClientCall:  # noqa: N802 - the name of the RPC
+        """Begin a call."""
+        ...
+
+
+@dataclass(kw_only=True, eq=False)
+class RouterStream(ObjectStream[bytes]):
+    """Wraps one call: `context` is a client's call or a servicer's context.
+
+    Raises ValueError for anything else. One write is one frame, unless it is larger than a frame
+    may be; an empty write is an empty frame. Cancelling `receive` breaks the stream.
+    """
+
+    context: ClientCall | ServerCall
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Initial metadata of the server, at the client's end."""
+
+    def __post_init__(self) -> None:
+        """Choose the kind of frame that this end sends."""
+        if isinstance(self.context, StreamStreamCall):
+            self._frame = router_pb2.StreamRequest
+        elif isinstance(self.context, ServicerContext):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
+            self._frame = router_pb2.StreamResponse
+        else:
+            message = f"RouterStream: {self.context!r} is neither a call nor a servicer context"
+            raise ValueError(message)  # noqa: TRY004 - public API
+        self._sending = anyio.Lock(fast_acquire=True)
+        self._ended = anyio.Event()
+        self._sent_eof = False
+        self._closed = False
+
+    @property
+    def extra_attributes(self) -> Mapping[object, Callable[[], object]]:
+        """The server's initial metadata."""
+        return metadata_attributes(self.metadata)
+
+    @property
+    def half_closed(self) -> bool:
+        """Whether the peer has said that it sends no more."""
+        return self._ended.is_set()
+
+    async def send(self, item: bytes) -> None:
+        """Send `item`, in several frames where it is large.
+
+        Raises BrokenResourceError when the far side is gone, ClosedResourceError after `send_eof`
+        or `aclose`.
+        """
+        if self._closed or self._sent_eof:
+            raise ClosedResourceError
+        async with self._sending:
+            for payload in split(item):
+                await self._write(FrameType.DATA, payload)
+
+    async def receive(self) -> bytes:
+        """Return the payload of the next frame.
+
+        Raises EndOfStream after the peer's half-close, BrokenResourceError when the call failed,
+        ClosedResourceError after `aclose`.
+        """
+        if self._closed:
+            raise ClosedResourceError
+        if self._ended.is_set():
+            raise EndOfStream
+        while (frame := await self._read()) is not None:
+            match frame.frame_type:
+                case FrameType.DATA:
+                    return frame.payload
+                case FrameType.GOAWAY:
+                    break
+                case FrameType.RST_STREAM:
+                    raise BrokenResourceError
+                case _:
+                    continue
+        self._ended.set()
+        raise EndOfStream
+
+    async def send_eof(self) -> None:
+        """Tell the peer that nothing more will be sent; receiving goes on."""
+        if self._closed:
+            raise ClosedResourceError
+        async with self._sending:
+            if not self._sent_eof:
+                self._sent_eof = True
+                await self._write(FrameType.GOAWAY)
+
+    async def wait_released(self) -> None:
+        """Return when the peer, after its half-close, is done with this direction too.
+
+        A peer of release 0.9.0 never says so; then this returns when its call ends.
+        """
+        await self._ended.wait()
+        while (frame := await self._read()) is not None:
+            if frame.frame_type == FrameType.RST_STREAM:
+                return
+        if isinstance(self.context, ServicerContext):
+            # The end of the requests only repeats the half-close.
+            await anyio.sleep_forever()
+
+    async def aclose(self) -> None:
+        """Close both directions; what was sent before still reaches the far side.
+
+        Waits a bounded time for the far side to take it. The server's end has nothing to do: the
+        call ends when its handler returns.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        call = self.context
+        if not isinstance(call, StreamStreamCall):
+            return
+        try:
+            if not call.done():
+                await self._close_orderly(call)
+        finally:
+            call.cancel()
+
+    async def reset(self) -> None:
+        """Break the stream: the far side sees an error, not an end."""
+        self._closed = True
+        if isinstance(self.context, StreamStreamCall):
+            self.context.cancel()
+
+    async def _close_orderly(self, call: ClientCall) -> None:
+        understood = self.metadata.get(STATE_KEY) == STATE_OPEN
+        with anyio.move_on_after(CLOSE_GRACE if understood else OLD_CLOSE_GRACE):
+            try:
+                async with self._sending:
+                    if not self._sent_eof:
+                        await self._write(FrameType.GOAWAY)
+                    if understood:
+                        await self._write(FrameType.RST_STREAM)
+                    await call.done_writing()
+                while understood or not self._ended.is_set():
+                    frame = await self._read()
+                    if frame is None or frame.frame_type == FrameType.GOAWAY:
+                        self._ended.set()
+                    if frame is None:
+                        return
+            except BrokenResourceError:
+                return
+
+    async def _write(self, frame_type: FrameType, payload: bytes = b"") -> None:
+        call = self.context
+        frame = self._frame(payload=payload, frame_type=frame_type)  # pyright: ignore[reportArgumentType] - an open enum
+        try:
+            await call.write(frame)  # pyright: ignore[reportArgumentType] - chosen with the call
+        except (AioRpcError, asyncio.InvalidStateError, grpc.aio.UsageError) as error:
+            raise BrokenResourceError from error
+        except asyncio.CancelledError:
+            self._raise_if_reset()
+            raise
+        if call.done():
+            # grpc.aio reports no error for a write that a finished call swallowed.
+            raise BrokenResourceError
+
+    async def _read(self) -> router_pb2.StreamRequest | router_pb2.StreamResponse | None:
+        """Return the next frame, or None at the end of the call's messages."""
+        call = self.context
+        try:
+            frame = await call.read()
+        except (AioRpcError, asyncio.InvalidStateError, grpc.aio.UsageError) as error:
+            raise BrokenResourceError from error
+        except asyncio.CancelledError:
+            self._raise_if_reset()
+            raise
+        if isinstance(frame, (router_pb2.StreamRequest, router_pb2.StreamResponse)):
+            return frame
+        if isinstance(call, ServicerContext) and not self._ended.is_set():
+            # A client that half-closes says so with GOAWAY: this one has vanished.
+            raise BrokenResourceError
+        return None
+
+    def _raise_if_reset(self) -> None:
+        """Tell a call that was cancelled by `reset` from a task that is being cancelled."""
+        task = asyncio.current_task()
+        if self._closed and (task is None or not task.cancelling()):
+            raise ClosedResourceError
+
+
+@asynccontextmanager
+async def connect_stream(stub: RouterApi, request: str) -> AsyncGenerator[RouterStream]:
+    """Open the stream that the JSON object `request` describes, and yield it.
+
+    Leaving closes it so that what was sent arrives; leaving with an exception resets it. Raises
+    AioRpcError with the status of a server that refuses.
+    """
+    call = stub.Stream(metadata=((REQUEST_KEY, request),))
+    try:
+        metadata = {key: str(value) for key, value in await call.initial_metadata()}
+        if await _is_refused(call, metadata):
+            raise await _status_error(call)
+        stream = RouterStream(context=call, metadata=metadata)
+        yield stream
+        await stream.aclose()
+    finally:
+        call.cancel()
+
+
+async def _is_refused(call: ClientCall, metadata: Mapping[str, str]) -> bool:
+    state = metadata.get(STATE_KEY)
+    if state is not None:
+        return state == STATE_REFUSED
+    # A server of release 0.9.0 refuses with nothing but a status, which comes in the same packet
+    # as the empty metadata, but in an event of its own.
+    for _ in range(3):
+        await checkpoint()
+    return call.done()
+
+
+async def _status_error(call: ClientCall) -> AioRpcError:
+    return AioRpcError(
+        await call.code(),
+        await call.initial_metadata(),
+        await call.trailing_metadata(),
+        details=await call.details(),
+    )

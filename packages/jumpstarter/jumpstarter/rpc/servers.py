@@ -1,0 +1,58 @@
+"""gRPC servers: bound when the context is entered, gone with all their calls when it is left."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import anyio
+import grpc
+from grpc.aio import Server, ServerInterceptor
+
+OPTIONS: Final[tuple[tuple[str, int], ...]] = (
+    # Two servers on one port would share its connections at random instead of the second failing.
+    ("grpc.so_reuseport", 0),
+    # Clients ping every 20 s; gRPC's own limit of one in 300 s would end their connections.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """Where a server listens: `unix:///path` or `host:port`, and how TLS is done there."""
+
+    address: str
+    credentials: grpc.ServerCredentials | None = None
+
+
+@asynccontextmanager
+async def serve(
+    register: Callable[[Server], None],
+    binds: Sequence[Bind],
+    interceptors: Sequence[ServerInterceptor] = (),
+) -> AsyncGenerator[list[int]]:
+    """Serve what `register` adds to the server; yield the bound port of each of `binds`.
+
+    The port of a Unix socket is 1. Leaving cancels the calls that still run and waits until their
+    handlers have ended. Raises OSError when an address cannot be bound.
+    """
+    server = grpc.aio.server(interceptors=interceptors, options=OPTIONS)
+    register(server)
+    ports = [_bind(server, bind) for bind in binds]
+    await server.start()
+    try:
+        yield ports
+    finally:
+        with anyio.CancelScope(shield=True):
+            await server.stop(None)
+
+
+def _bind(server: Server, bind: Bind) -> int:
+    try:
+        if bind.credentials is None:
+            return server.add_insecure_port(bind.address)
+        return server.add_secure_port(bind.address, bind.credentials)
+    except RuntimeError as error:
+        message = f"cannot listen on {bind.address}: is it in use, or not an address of this host?"
+        raise OSError(message) from error

@@ -1,0 +1,1 @@
+"""Import paths that packages of others use; no code lives below this package."""
