@@ -4,9 +4,8 @@ import os
 import re
 import socket
 import struct
-from collections.abc import Callable
-from concurrent.futures import Future
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,8 @@ from jumpstarter.common.utils import serve
 from jumpstarter.driver import Driver
 from jumpstarter.streams.blocking import BlockingStream
 from pydantic import ValidationError
-from websockets.asyncio.server import ServerConnection
+from websockets.sync.server import ServerConnection
+from websockets.sync.server import serve as websockets_serve
 
 from jumpstarter_driver_network.driver import (
     DbusNetwork,
@@ -276,23 +276,40 @@ def test_vsock_without_a_listener_names_the_target() -> None:
         pass
 
 
-def test_websocket_against_a_real_server() -> None:
-    async def echo(conn: ServerConnection) -> None:
-        async for message in conn:
-            await conn.send(message)
+@pytest.fixture
+def websocket_echo_server() -> Iterator[str]:
+    def echo(conn: ServerConnection) -> None:
+        for message in conn:
+            conn.send(message)
 
-    with ExitStack() as stack:
-        client = stack.enter_context(serve(WebsocketNetwork(url="ws://127.0.0.1:1")))
-        server = stack.enter_context(
-            client.portal.wrap_async_context_manager(
-                websockets.serve(echo, "127.0.0.1", 0)  # pyright: ignore[reportArgumentType]
-            )
-        )
-        port = next(iter(server.sockets)).getsockname()[1]
-        working = stack.enter_context(serve(WebsocketNetwork(url=f"ws://127.0.0.1:{port}")))
-        stream = stack.enter_context(working.stream())
-        stream.send(b"hello")
-        assert stream.receive() == b"hello"
+    with ThreadPoolExecutor() as pool, websockets_serve(echo, "127.0.0.1", 0) as server:
+        serving = pool.submit(server.serve_forever)
+        yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/path?query"
+        server.shutdown()
+        serving.result(PATIENCE)
+
+
+def test_websocket_against_a_real_server(websocket_echo_server: str) -> None:
+    with serve(WebsocketNetwork(url=websocket_echo_server)) as client, client.stream() as stream:
+        for item in (b"hello", bytes(range(256)), b"x" * 500_000):
+            stream.send(item)
+            assert receive_exactly(stream, len(item)) == item
+
+
+def test_websocket_connects_to_exactly_its_url(
+    websocket_echo_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[object, ...]] = []
+    connect = websockets.connect
+
+    def record(*args: str, **kwargs: object) -> websockets.connect:
+        seen.append((args, kwargs))
+        return connect(*args)
+
+    monkeypatch.setattr("websockets.connect", record)
+    with serve(WebsocketNetwork(url=websocket_echo_server)) as client, client.stream():
+        pass
+    assert seen == [((websocket_echo_server,), {})]
 
 
 def test_refused_websocket_names_the_url(free_tcp_port: int) -> None:

@@ -1,23 +1,23 @@
 """The files that a server sends, wherever they are kept.
 
 A directory is read directly: nothing that was opened lies outside it, whatever links are changed
-while a path is followed; pages that the kernel holds are copied at once and others are fetched in a
-worker thread, so that no disk ever stops the loop. Any other store is read through its operator.
-Either way at most one chunk of a file is in memory, and a file that turns out shorter than announced
-is an error, never a short copy.
+while a path is followed; pages that the kernel holds are copied at once and others are fetched in
+a worker thread, so that no disk ever stops the loop. Any other store is read through its
+operator. Either way at most one chunk of a file is in memory, and a file that turns out shorter
+than announced is an error, never a short copy.
 """
 
 import errno
 import os
 import stat
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
 from anyio import move_on_after, to_thread
-from opendal import AsyncFile, AsyncOperator
+from opendal import AsyncFile, AsyncOperator, Metadata
 from opendal import exceptions as opendal_errors
 
 from jumpstarter_driver_tftp.errors import FileRefused
@@ -125,7 +125,7 @@ class Directory:
     root: Path
 
     @asynccontextmanager
-    async def open(self, path: tuple[str, ...]) -> AsyncIterator[LocalFile]:
+    async def open(self, path: tuple[str, ...]) -> AsyncGenerator[LocalFile]:
         """Open a file below the directory."""
         try:
             descriptor, size = await to_thread.run_sync(self._open, path)
@@ -193,14 +193,19 @@ class StoredFile:
         return chunk, not chunk
 
 
+class _Reader(Protocol):
+    async def stat(self, path: str) -> Metadata: ...
+    async def open(self, path: str, mode: str) -> AsyncFile: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """The files of an operator of any scheme."""
 
-    operator: AsyncOperator
+    operator: _Reader
 
     @asynccontextmanager
-    async def open(self, path: tuple[str, ...]) -> AsyncIterator[StoredFile]:
+    async def open(self, path: tuple[str, ...]) -> AsyncGenerator[StoredFile]:
         """Open a file of the store."""
         name = "/".join(path)
         async with AsyncExitStack() as stack:

@@ -1,8 +1,8 @@
-"""Which file a request's name means. Pure: it never looks at a file system.
+r"""Which file a request's name means. Pure: it never looks at a file system.
 
-A name is a path below the root of what is served. A leading slash means that root, since boot loaders
-ask for `/boot.img`; a back-slash separates like a slash, since others ask for `\\Boot\\BCD`.
-No name means anything above the root.
+A name is a path below the root of what is served. A leading slash means that root, since boot
+loaders ask for `/boot.img`; a back-slash separates like a slash, since others ask for
+`\Boot\BCD`. No name means anything above the root.
 """
 
 from jumpstarter_driver_tftp.errors import FileRefused

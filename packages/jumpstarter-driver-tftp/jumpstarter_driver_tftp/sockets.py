@@ -1,15 +1,16 @@
 """The UDP sockets of a server: one that requests come to, and a pair for each transfer.
 
 An answer leaves from the address that was asked, also where the socket listens on all of them. A
-transfer has a port of its own, with two sockets on it: one connected to the client, which gets all
-that the client sends, and one that gets what anybody else sends there and so never disturbs it.
+transfer has a port of its own, with two sockets on it: one connected to the client, which gets
+all that the client sends, and one that gets what anybody else sends there and so never disturbs
+it.
 """
 
 import ipaddress
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -75,7 +76,7 @@ class Listener:
             return
 
     @contextmanager
-    def channel(self, arrival: Arrival) -> Iterator[Channel]:
+    def channel(self, arrival: Arrival) -> Generator[Channel]:
         """Open a port for a transfer with whoever sent `arrival`.
 
         Raises:
@@ -85,8 +86,8 @@ class Listener:
             socket.socket(self.socket.family, socket.SOCK_DGRAM) as strays,
             socket.socket(self.socket.family, socket.SOCK_DGRAM) as connected,
         ):
-            strays.setblocking(False)
-            connected.setblocking(False)
+            strays.settimeout(0)
+            connected.settimeout(0)
             # Shared only while the second socket binds: no other process can join the port.
             strays.bind((arrival.local[0], 0, *arrival.local[2:]))
             for sock in (strays, connected):
@@ -113,15 +114,14 @@ class Listener:
         if not self._everywhere or _is_wildcard(local):
             return []
         if self.socket.family == socket.AF_INET6:
-            scope = local[3] if len(local) > len(self.address) else 0
-            data = _PKTINFO6.pack(socket.inet_pton(socket.AF_INET6, local[0]), scope)
+            data = _PKTINFO6.pack(socket.inet_pton(socket.AF_INET6, local[0]), 0)
             return [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, data)]
         data = _PKTINFO4.pack(0, socket.inet_aton(local[0]), bytes(4))
         return [(socket.IPPROTO_IP, _IP_PKTINFO, data)]
 
 
 @contextmanager
-def listen(sockaddr: SockAddr) -> Iterator[Listener]:
+def listen(sockaddr: SockAddr) -> Generator[Listener]:
     """Bind a socket; `::` takes IPv4 as well.
 
     Raises:
@@ -129,7 +129,7 @@ def listen(sockaddr: SockAddr) -> Iterator[Listener]:
     """
     family = socket.AF_INET6 if ":" in sockaddr[0] else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        sock.setblocking(False)
+        sock.settimeout(0)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not _is_wildcard(sockaddr))
         if _is_wildcard(sockaddr):

@@ -1,19 +1,29 @@
-"""The composition root: sessions and clients joined in one process, or in one shell.
+"""The composition root: configuration, drivers, a session and a client joined in one process.
 
-Everything below knows nothing of its surroundings; here configuration, drivers, a session and a
-client are put together.
+Everything below knows nothing of its surroundings; here the parts are put together.
 """
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from jumpstarter.client.base import DriverClient
 from jumpstarter.client.client import client_from_path
+from jumpstarter.config.exporter import ExporterConfigV1Alpha1
 from jumpstarter.driver.base import Driver
+from jumpstarter.environment import ExporterMetadata as ExporterMetadata
+from jumpstarter.environment import env as env
+from jumpstarter.environment import env_async as env_async
+from jumpstarter.environment import env_with_metadata as env_with_metadata
+from jumpstarter.environment import env_with_metadata_async as env_with_metadata_async
 from jumpstarter.exporter.session import Session
+from jumpstarter.exporter.tree import instantiate as instantiate
+from jumpstarter.exporter.tree import instantiate_root
+from jumpstarter.model.metadata import NAME_LABEL
 from jumpstarter.model.status import ExporterStatus
+from jumpstarter.shell import launch_shell as launch_shell
 
 
 @asynccontextmanager
@@ -46,3 +56,29 @@ def serve(root_device: Driver) -> Generator[DriverClient]:
         finally:
             if hasattr(client, "close"):
                 client.close()
+
+
+@asynccontextmanager
+async def serve_exporter_unix_async(config: ExporterConfigV1Alpha1) -> AsyncGenerator[Path]:
+    """Serve the drivers of `config`, without its hooks, on a temporary socket; yield its path.
+
+    Raises ConfigurationError when a driver cannot be built.
+    """
+    with Session(
+        root_device=instantiate_root(config),
+        labels={NAME_LABEL: config.metadata.name},
+        motd=config.motd,
+    ) as session:
+        session.update_status(ExporterStatus.LEASE_READY)
+        async with session.serve_unix_async() as path:
+            yield path
+
+
+@contextmanager
+def serve_exporter_unix(config: ExporterConfigV1Alpha1) -> Generator[Path]:
+    """Do as `serve_exporter_unix_async`, from a thread of its own."""
+    with (
+        start_blocking_portal("asyncio") as portal,
+        portal.wrap_async_context_manager(serve_exporter_unix_async(config)) as path,
+    ):
+        yield path

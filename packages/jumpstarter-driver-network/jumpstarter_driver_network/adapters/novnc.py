@@ -34,7 +34,8 @@ def page_url(host: str, port: int, *, encrypt: bool) -> str:
 
 async def handler(client: DriverClient, method: str, conn: AnyByteStream) -> None:
     """Join the WebSocket that speaks on `conn` to a new stream `method` of `client`."""
-    await portforward.handler(client, method, WebsocketServerStream(stream=conn))
+    websocket = WebsocketServerStream(stream=conn, close_at_eof=True)
+    await portforward.handler(client, method, websocket)
 
 
 @asynccontextmanager

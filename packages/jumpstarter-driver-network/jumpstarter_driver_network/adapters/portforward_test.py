@@ -5,22 +5,22 @@ import os
 import socket
 import struct
 import subprocess
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from jumpstarter.client import DriverClient
 from jumpstarter.common.utils import serve
 
 from jumpstarter_driver_network.adapters import TcpPortforwardAdapter, UnixPortforwardAdapter
 from jumpstarter_driver_network.driver import EchoNetwork, TcpNetwork, UnixNetwork
 
 Address = tuple[str, int]
-Script = Callable[[socket.socket], None]
-Target = Callable[[Script], Address]
+Script = Callable[[socket.socket], bytes]
+Target = Callable[[Script], tuple[Address, "Future[bytes]"]]
 
+PATIENCE = 20.0
 LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
@@ -34,7 +34,7 @@ def reset(conn: socket.socket) -> None:
 
 
 @contextmanager
-def forwarded(target: Address) -> Iterator[Address]:
+def forwarded(target: Address) -> Generator[Address]:
     with (
         serve(TcpNetwork(host=target[0], port=target[1])) as client,
         TcpPortforwardAdapter(client=client) as address,
@@ -43,8 +43,8 @@ def forwarded(target: Address) -> Iterator[Address]:
 
 
 @contextmanager
-def connected(address: Address) -> Iterator[socket.socket]:
-    with socket.create_connection(address, 20) as conn:
+def connected(address: Address) -> Generator[socket.socket]:
+    with socket.create_connection(address, PATIENCE) as conn:
         yield conn
 
 
@@ -60,7 +60,7 @@ def test_unix_forward_echoes(tcp_echo_server: Address) -> None:
         UnixPortforwardAdapter(client=client) as path,
         socket.socket(socket.AF_UNIX) as conn,
     ):
-        conn.settimeout(20)
+        conn.settimeout(PATIENCE)
         conn.connect(str(path))
         conn.sendall(b"hello")
         assert conn.recv(5, socket.MSG_WAITALL) == b"hello"
@@ -75,7 +75,7 @@ def test_unix_forward_listens_where_it_is_told(tmp_path: Path) -> None:
         socket.socket(socket.AF_UNIX) as conn,
     ):
         assert Path(path) == wanted
-        conn.settimeout(20)
+        conn.settimeout(PATIENCE)
         conn.connect(str(wanted))
         conn.sendall(b"hello")
         assert conn.recv(5, socket.MSG_WAITALL) == b"hello"
@@ -124,37 +124,30 @@ def test_connections_do_not_mix(tcp_echo_server: Address) -> None:
 
 
 def test_end_of_input_reaches_the_target_and_the_answer_comes(tcp_target: Target) -> None:
-    def answer(conn: socket.socket) -> None:
-        conn.sendall(b"got " + receive_all(conn))
+    def answer(conn: socket.socket) -> bytes:
+        question = receive_all(conn)
+        conn.sendall(b"got " + question)
+        return question
 
-    with forwarded(tcp_target(answer)) as address, connected(address) as conn:
+    target, _ = tcp_target(answer)
+    with forwarded(target) as address, connected(address) as conn:
         conn.sendall(b"question")
         conn.shutdown(socket.SHUT_WR)
         assert receive_all(conn) == b"got question"
 
 
 def test_end_of_output_leaves_the_other_direction_open(tcp_target: Target) -> None:
-    received: list[bytes] = []
-
-    def greet(conn: socket.socket) -> None:
+    def greet(conn: socket.socket) -> bytes:
         conn.sendall(b"hi")
         conn.shutdown(socket.SHUT_WR)
-        received.append(receive_all(conn))
-        conn.close()
+        return receive_all(conn)
 
-    with forwarded(tcp_target(greet)) as address, connected(address) as conn:
+    target, done = tcp_target(greet)
+    with forwarded(target) as address, connected(address) as conn:
         assert receive_all(conn) == b"hi"
         conn.sendall(b"still here")
         conn.shutdown(socket.SHUT_WR)
-        # The far end has it all before the forward ends below.
-        assert conn.recv(1) == b""
-        wait_until_closed(conn)
-    assert received == [b"still here"]
-
-
-def wait_until_closed(conn: socket.socket) -> None:
-    """Return when the peer has closed both directions and taken all that was sent."""
-    del conn
+        assert done.result(PATIENCE) == b"still here"
 
 
 def test_refused_target_resets_the_local_connection(
@@ -182,50 +175,43 @@ def test_missing_unix_target_resets_the_local_connection(tmp_path: Path) -> None
 
 
 def test_reset_of_the_target_resets_the_local_connection(tcp_target: Target) -> None:
-    def fail(conn: socket.socket) -> None:
-        conn.recv(1)
+    def fail(conn: socket.socket) -> bytes:
+        request = conn.recv(1)
         reset(conn)
+        return request
 
-    with forwarded(tcp_target(fail)) as address, connected(address) as conn:
+    target, _ = tcp_target(fail)
+    with forwarded(target) as address, connected(address) as conn:
         conn.sendall(b"x")
         with pytest.raises(ConnectionResetError):
             conn.recv(1)
 
 
+def see_the_end(conn: socket.socket) -> bytes:
+    conn.sendall(b"x")
+    try:
+        return receive_all(conn)
+    except ConnectionResetError:
+        return b"reset"
+
+
 def test_reset_of_the_local_peer_resets_the_target(tcp_target: Target) -> None:
-    seen: list[str] = []
-
-    def watch(conn: socket.socket) -> None:
-        conn.sendall(b"x")
-        try:
-            seen.append(repr(receive_all(conn)))
-        except ConnectionResetError:
-            seen.append("reset")
-
-    with ExitStack() as stack:
-        address = stack.enter_context(forwarded(tcp_target(watch)))
-        conn = stack.enter_context(connected(address))
+    target, done = tcp_target(see_the_end)
+    with forwarded(target) as address, connected(address) as conn:
         assert conn.recv(1) == b"x"
         reset(conn)
-        stack.callback(lambda: None)
-        wait_for(seen)
-    assert seen == ["reset"]
-
-
-def wait_for(seen: list[str]) -> None:
-    del seen
+        assert done.result(PATIENCE) == b"reset"
 
 
 def test_end_of_the_forward_closes_its_connections(tcp_target: Target) -> None:
-    def watch(conn: socket.socket) -> None:
-        conn.sendall(b"x")
-        with pytest.raises(ConnectionResetError):
-            receive_all(conn)
-
+    target, done = tcp_target(see_the_end)
     with ExitStack() as stack:
-        with forwarded(tcp_target(watch)) as address:
+        with forwarded(target) as address:
             conn = stack.enter_context(connected(address))
             assert conn.recv(1) == b"x"
+        done.result(PATIENCE)
+        with suppress(ConnectionResetError):
+            assert conn.recv(1) == b""
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(address)
 
@@ -263,25 +249,23 @@ def test_ipv6_port(tcp_echo_server: Address) -> None:
     with (
         serve(TcpNetwork(host=tcp_echo_server[0], port=tcp_echo_server[1])) as client,
         TcpPortforwardAdapter(client=client, local_host="::1") as address,
-        socket.create_connection(address[:2], 20) as conn,
+        socket.create_connection(address[:2], PATIENCE) as conn,
     ):
         conn.sendall(b"hello")
         assert conn.recv(5, socket.MSG_WAITALL) == b"hello"
 
 
 @pytest.fixture
-def iperf3_server(program: Callable[[str, str], str]) -> Iterator[Address]:
-    command = [program("iperf3", "iperf3"), "--server", "--port", "{port}", "--forceflush"]
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command[3] = str(port)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+def iperf3_server(program: Callable[[str, str], str], free_tcp_port: int) -> Generator[Address]:
+    command = [program("iperf3", "iperf3"), "--server", "--forceflush", "--port"]
+    with subprocess.Popen(
+        [*command, str(free_tcp_port)], stdout=subprocess.PIPE, text=True
+    ) as server:
         assert server.stdout is not None
         try:
-            for line in server.stdout:
-                if "Server listening" in line:
-                    break
-            yield "127.0.0.1", port
+            while "Server listening" not in (line := server.stdout.readline()):
+                assert line, "iperf3 has ended"
+            yield "127.0.0.1", free_tcp_port
         finally:
             server.terminate()
 
@@ -302,14 +286,3 @@ def test_iperf3_transfers_through_the_forward(
     end = json.loads(done.stdout)["end"]
     assert end["sum_received"]["bytes"] >= size
     assert end["sum_received"]["bytes"] <= end["sum_sent"]["bytes"]
-
-
-def test_handler_serves_one_connection(tcp_echo_server: Address) -> None:
-    def check(client: DriverClient) -> None:
-        with TcpPortforwardAdapter(client=client, method="connect") as address:
-            with connected(address) as conn:
-                conn.sendall(b"hello")
-                assert conn.recv(5, socket.MSG_WAITALL) == b"hello"
-
-    with serve(TcpNetwork(host=tcp_echo_server[0], port=tcp_echo_server[1])) as client:
-        check(client)

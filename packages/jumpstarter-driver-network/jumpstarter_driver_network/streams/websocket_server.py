@@ -1,7 +1,8 @@
 """The server end of a WebSocket as a byte stream, over a byte stream.
 
 The handshake is answered by whichever of `receive` and `send` comes first: servers such as VNC
-speak before the client does. A WebSocket has no half-close: `send_eof` does nothing.
+speak before the client does. A WebSocket has no half-close: the best that can be made of an end of
+file is a Close, after which the client will soon stop sending too.
 """
 
 from collections import deque
@@ -50,10 +51,12 @@ class WebsocketServerStream(ObjectStream[bytes]):
     """Carries bytes over `stream`, on which a WebSocket client speaks.
 
     What the client sends comes out as bytes, text as UTF-8, with no regard to message boundaries;
-    a send becomes one binary message. Pings are answered while somebody receives.
+    a send becomes one binary message. Pings are answered while somebody receives. `send_eof` sends
+    a Close with `close_at_eof`, and does nothing without.
     """
 
     stream: AnyByteStream
+    close_at_eof: bool = False
     _protocol: WSConnection = field(init=False, default_factory=_new_protocol)
     _accepting: Lock = field(init=False, default_factory=Lock)
     _writing: Lock = field(init=False, default_factory=Lock)
@@ -84,7 +87,11 @@ class WebsocketServerStream(ObjectStream[bytes]):
         await self._write(BytesMessage(data=item))
 
     async def send_eof(self) -> None:
-        """Do nothing: closing would also end what the client still sends."""
+        """Send a Close with `close_at_eof`; receiving goes on until the client answers it."""
+        self._check_open()
+        if self.close_at_eof:
+            await self.accept()
+            await self._send_close()
 
     async def aclose(self) -> None:
         """Close the WebSocket, then the stream below; waits a little for the client to agree."""
@@ -105,14 +112,18 @@ class WebsocketServerStream(ObjectStream[bytes]):
             raise ClosedResourceError
 
     async def _say_goodbye(self) -> None:
-        if self._protocol.state is not ConnectionState.OPEN:
+        if self._protocol.state not in (ConnectionState.OPEN, ConnectionState.LOCAL_CLOSING):
             return
         try:
-            await self._write(CloseConnection(code=NORMAL_CLOSURE))
+            await self._send_close()
             while not self._ended:
                 await self._read()
         except (BrokenResourceError, ClosedResourceError):
             return
+
+    async def _send_close(self) -> None:
+        if self._protocol.state is ConnectionState.OPEN:
+            await self._write(CloseConnection(code=NORMAL_CLOSURE))
 
     async def _read(self) -> None:
         try:

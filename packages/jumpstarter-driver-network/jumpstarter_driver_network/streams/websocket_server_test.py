@@ -128,6 +128,25 @@ async def test_end_of_input_keeps_the_connection() -> None:
         assert await client.recv() == b"three"
 
 
+async def test_end_of_input_closes_when_asked_to() -> None:
+    received: list[bytes] = []
+
+    async def finish(conn: SocketStream) -> None:
+        async with WebsocketServerStream(stream=conn, close_at_eof=True) as stream:
+            await stream.send(b"last")
+            await stream.send_eof()
+            received.extend([item async for item in stream])
+
+    async with TemporaryTcpListener(finish) as address:
+        async with websockets.connect(url(address)) as client:
+            await client.send(b"one")
+            assert await client.recv() == b"last"
+            with pytest.raises(ConnectionClosedOK):
+                await client.recv()
+            await client.wait_closed()
+    assert received == [b"one"]
+
+
 async def test_reset_reaches_the_client_as_a_failure() -> None:
     async def fail(stream: WebsocketServerStream) -> None:
         await stream.accept()

@@ -35,6 +35,8 @@ class Outcome(Enum):
     """The far side fell silent."""
     FAILED = auto()
     """This side sent an ERROR."""
+    GONE = auto()
+    """The far side can no longer be reached, or has begun anew; only who runs a machine knows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,9 +81,9 @@ class Sender:
         self._ended = False
 
     @property
-    def arrived(self) -> int:
-        """How many bytes the far side has acknowledged, the last block counted as a whole."""
-        return (self._base - 1) * self.terms.blksize
+    def acknowledged_blocks(self) -> int:
+        """How many blocks the far side has."""
+        return self._base - 1
 
     def start(self, now: float) -> list[Command]:
         """Return the first packets."""

@@ -12,13 +12,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from jumpstarter.config import files
+from jumpstarter.config.connection_check import connection_problems
 from jumpstarter.config.documents import Document, DocumentError, parse
 from jumpstarter.config.entries import entry_form
 from jumpstarter.config.exporter import ExporterConfigV1Alpha1, exporter_key_hint, ignored_keys
 from jumpstarter.config.findings import DRIVER, Location, place, validation_problems
 from jumpstarter.config.hook_check import hook_problems
 from jumpstarter.config.loading import shape_problem
-from jumpstarter.config.problems import Problem, as_mapping, dotted, suggestion
+from jumpstarter.config.problems import Problem, as_mapping, dotted, shown, suggestion
 from jumpstarter.config.references import reference_problems
 from jumpstarter.model.errors import JumpstarterException
 
@@ -44,7 +45,7 @@ class DriverCheck:
     """What is known of a driver type.
 
     Attributes:
-        error: why the type cannot be used, in one sentence, or None.
+        error: why the type cannot be used, or None.
         hint: what to do about that error, or empty.
         fields: the fields that `config` may give, by name.
         extra: the constructor accepts names that are no fields.
@@ -88,6 +89,7 @@ def check_exporter_text(text: str, resolve: ResolveDriver | None = None) -> list
         *document.duplicates,
         *ignored_keys(document),
         *_model_problems(document),
+        *connection_problems(document),
         *hook_problems(document),
         *reference_problems(document),
         *_shadowed_references(document, entries),
@@ -140,14 +142,15 @@ def _driver_problems(
         return
     driver = resolve(name)
     if driver.error is not None:
-        yield _problem(document, (*location, "type"), driver.error, driver.hint)
+        told = f"{shown(name)} cannot be used: {driver.error}"
+        yield _problem(document, (*location, "type"), told, driver.hint)
         return
     given = as_mapping(entry.get("config", {}))
     if given is None:
         return
     at = (*location, "config") if "config" in entry else location
-    for key in driver.fields.keys() - given.keys() - set(_OWN_KEYS):
-        if driver.fields[key].required:
+    for key, known in driver.fields.items():
+        if known.required and key not in {*given, *_OWN_KEYS}:
             yield _problem(
                 document, at, f"lacks '{key}', which {name} requires", "add it under config"
             )
@@ -167,7 +170,7 @@ def _field_problems(
             yield _problem(document, location, told)
     elif not driver.extra:
         known = [name for name in driver.fields if name not in _OWN_KEYS]
-        hint = suggestion(key, known) or "it takes none"
+        hint = suggestion(key, known, "its fields are") or "it takes none"
         yield _problem(document, location, "is not a field of this driver", hint)
 
 

@@ -141,8 +141,10 @@ _Dumper.add_representer(str, _represent_text)
 def _syntax_problem(error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
-    told = printable(error.problem or error.context or "it cannot be read")
-    return Problem(line=line, column=column, message=f"not valid YAML: {told}")
+    told = error.problem or error.context or "it cannot be read"
+    if told.startswith("but ") and error.context:
+        told = f"{error.context}, {told}"
+    return Problem(line=line, column=column, message=f"not valid YAML: {printable(told)}")
 
 
 def _unreadable_character(text: str, error: ReaderError) -> Problem:

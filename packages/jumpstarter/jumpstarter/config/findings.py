@@ -40,7 +40,6 @@ _WANTED: Mapping[str, str] = {
     "model_type": "a mapping",
     "mapping_type": "a mapping",
     "list_type": "a list",
-    "string_too_short": "text that is not empty",
     "entry": "a mapping with the key type, children or ref",
 }
 _ADD: Mapping[tuple[str, ...], str] = {
@@ -80,6 +79,8 @@ def _problem(details: ErrorDetails, document: Document, key_hint: KeyHint) -> Pr
         return Problem(message=printable(details["msg"]))
     if path and path[-1] == _KEY:
         return _key_problem(path[:-1], document)
+    if details["type"] == "invalid_key":
+        return _key_problem(path, document)
     line, column = document.position(path)
     return Problem(
         line=line,
@@ -109,6 +110,8 @@ def _message(details: ErrorDetails, path: Location) -> str:
             return "is missing"
         case "extra_forbidden":
             return "is not a known key"
+        case "string_too_short":
+            return "must not be empty"
         case "literal_error":
             wanted = f"must be {context['expected']}"
         case "greater_than_equal":

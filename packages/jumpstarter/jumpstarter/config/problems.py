@@ -47,19 +47,19 @@ class Problem:
 def failure(
     problems: Sequence[Problem], path: str | os.PathLike[str] | None, see_all: str = ""
 ) -> ConfigurationError:
-    """Return the error that tells the first problem, and how many more there are.
+    """Return the error that tells all problems in one line.
 
     Args:
         problems: at least one.
         path: the file that they are in, or None.
-        see_all: the command that shows all of them, or empty.
+        see_all: the command that shows all of them; with it, only the first is told.
     """
-    first = problems[0].text(path)
-    if len(problems) == 1:
+    first, *others = [problem.text(path if n == 0 else None) for n, problem in enumerate(problems)]
+    if not others:
         return ConfigurationError(first)
-    more = f"{len(problems) - 1} more problem{'s' if len(problems) > 2 else ''}"  # noqa: PLR2004 - plural
-    shown = f": see {see_all}" if see_all else ""
-    return ConfigurationError(f"{first} ({more}{shown})")
+    if see_all:
+        others = [f"{len(others)} more: see {see_all}"]
+    return ConfigurationError(f"{first} (also: {'; '.join(others)})")
 
 
 def printable(text: str) -> str:
@@ -78,7 +78,7 @@ def shown(value: object) -> str:
         cut = value if len(value) <= _SHOWN_LENGTH else value[:_SHOWN_LENGTH] + "…"
         return f"'{printable(cut)}'"
     if value is None:
-        return "empty"
+        return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):
@@ -95,15 +95,15 @@ def kind_of(value: object) -> str:
     return "a number" if isinstance(value, int | float) else shown(value)
 
 
-def suggestion(key: str, known: Collection[str]) -> str:
-    """Say which of the known keys was meant, or list them when none is near."""
+def suggestion(key: str, known: Collection[str], listed: str = "known keys are") -> str:
+    """Say which of the known keys was meant, or list them, after `listed`, when none is near."""
     near = difflib.get_close_matches(key, known, n=1)
     if not near:
         folded = {_folded(name): name for name in known}
         near = [folded[_folded(key)]] if _folded(key) in folded else []
     if near:
-        return f"did you mean '{near[0]}'?"
-    return f"known keys are {', '.join(known)}" if known else ""
+        return f"did you mean {shown(near[0])}?"
+    return f"{listed} {', '.join(printable(name) for name in known)}" if known else ""
 
 
 def as_mapping(value: object) -> Mapping[str, object] | None:

@@ -37,6 +37,7 @@ class AiohttpStreamReaderStream(ObjectStream[bytes]):
 
     async def send(self, item: bytes) -> None:
         """Raise BrokenResourceError: a response's body goes one way."""
+        del item
         raise anyio.BrokenResourceError("the body of an HTTP response cannot be written to")
 
     async def send_eof(self) -> None:

@@ -18,6 +18,7 @@ import anyio
 from anyio import AsyncContextManagerMixin, ContextManagerMixin
 from anyio.abc import TaskGroup
 
+from .background import background_tasks
 from .binding import bind_ports, bind_unix
 from .sockets import SocketStream
 
@@ -117,11 +118,10 @@ class TemporaryTcpListener(AsyncContextManagerMixin):
 async def _accepting(
     bound: Sequence[socket.socket], handler: ConnectionHandler
 ) -> AsyncGenerator[None]:
-    async with anyio.create_task_group() as tasks:
+    async with background_tasks() as tasks:
         for sock in bound:
             tasks.start_soon(_accept, sock, handler, tasks)
         yield
-        tasks.cancel_scope.cancel()
 
 
 async def _accept(sock: socket.socket, handler: ConnectionHandler, tasks: TaskGroup) -> None:

@@ -19,6 +19,7 @@ from anyio import AsyncContextManagerMixin
 from anyio.abc import ObjectStream, SocketAttribute, TaskGroup
 from anyio.lowlevel import checkpoint
 
+from .background import background_tasks
 from .binding import bind_ports
 from .idle_table import IdleTable
 from .sockets import MAX_DATAGRAM
@@ -124,14 +125,13 @@ class TemporaryUdpListener(AsyncContextManagerMixin):
             )
             for sock in bound:
                 stack.enter_context(sock)
-            async with anyio.create_task_group() as tasks:
+            async with background_tasks() as tasks:
                 for sock in bound:
                     table = IdleTable[_Address, SenderStream](self.idle, self.max_senders)
                     port = _Port(sock, self.handler, tasks, table)
                     tasks.start_soon(port.receive)
                     tasks.start_soon(port.expire)
                 yield bound[0].getsockname()
-                tasks.cancel_scope.cancel()
 
 
 class _Port:

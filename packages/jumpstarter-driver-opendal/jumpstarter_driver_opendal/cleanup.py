@@ -1,0 +1,50 @@
+"""Removes from a directory what a session has made in it, and nothing else.
+
+Links are removed as links and never followed; a path that leads out of the root, or is the root,
+is left alone. What cannot be removed is logged, and does not keep the rest.
+"""
+
+import shutil
+from collections.abc import Set as AbstractSet
+from logging import Logger, LoggerAdapter
+from pathlib import Path
+
+from .created import ancestors, removal_order
+
+
+def missing_directories(root: Path, path: str) -> frozenset[str]:
+    """Return the directories above `path` that writing it will make."""
+    return frozenset(name for name in ancestors(path) if not (root / name).exists())
+
+
+def remove_created(
+    root: Path,
+    created: AbstractSet[str],
+    parents: AbstractSet[str],
+    logger: Logger | LoggerAdapter[Logger],
+) -> None:
+    """Remove `created` below `root`, and those of the directories `parents` that are empty then."""
+    for name in removal_order(created):
+        try:
+            _remove(root, name)
+        except OSError as error:
+            logger.warning("cannot remove %s from the storage: %s", name, error)
+    for name in removal_order(parents):
+        path = root / name
+        if _is_inside(root, path) and path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def _remove(root: Path, name: str) -> None:
+    path = root / name
+    if not _is_inside(root, path):
+        return
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_inside(root: Path, path: Path) -> bool:
+    """Return whether the directory entry `path` lies below `root`, whatever it may link to."""
+    return path != root and path.parent.resolve().is_relative_to(root)

@@ -1,0 +1,369 @@
+"""`Opendal`, the driver of a file storage on any service that Apache OpenDAL knows.
+
+Every path that a client names passes `_locate` before it reaches the service, so that nothing
+outside the root can be read, written or listed.
+"""
+
+import hashlib
+from collections.abc import AsyncGenerator
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, ClassVar
+from uuid import UUID, uuid4
+
+import anyio
+import opendal
+from anyio import to_thread
+from pydantic import ConfigDict, Field, Strict
+from pydantic.dataclasses import dataclass
+
+from jumpstarter.common.exceptions import ConfigurationError
+from jumpstarter.common.resources import Resource
+from jumpstarter.driver import Driver, export
+
+from .arguments import validated
+from .cleanup import missing_directories, remove_created
+from .common import Capability, HashAlgo, Metadata, Mode, PresignedRequest
+from .created import created_name, with_created, without_removed, with_renamed
+from .errors import first_line, translated
+from .files import CHUNK_SIZE, OpenFile
+from .interfaces import FlasherInterface, StorageMuxFlasherInterface, StorageMuxInterface
+from .mocks import MockFlasher, MockStorageMux, MockStorageMuxFlasher
+from .models import capability_of, metadata_of, presigned_of
+from .paths import directory_path, refuse_way_out, storage_path
+
+Position = Annotated[int, Strict()]
+Whence = Annotated[int, Strict(), Field(ge=0, le=2)]
+Seconds = Annotated[int, Strict(), Field(gt=0)]
+
+
+@dataclass(kw_only=True, config=ConfigDict(arbitrary_types_allowed=True, extra="forbid"))
+class Opendal(Driver):
+    """Files on the service `scheme`, which is configured by `kwargs`.
+
+    Relative to the service's root; a path that leaves it is refused. Methods raise
+    FileNotFoundError, PermissionError, ValueError, NotImplementedError where the service lacks an
+    operation, and OSError for other failures of the service.
+    """
+
+    driver_type: ClassVar[str] = "storage"
+
+    scheme: str
+    """Name of the service: fs, memory, http, s3 and others."""
+
+    kwargs: dict[str, str]
+    """Options of the service; `fs` needs `root`, the directory that it serves."""
+
+    remove_created_on_close: bool = False
+    """Whether files and directories made in a session are removed at its end; only for `fs`."""
+
+    _operator: opendal.AsyncOperator = field(init=False, repr=False)
+    _root: Path | None = field(init=False, repr=False, default=None)
+    _fds: dict[UUID, OpenFile] = field(init=False, repr=False, default_factory=dict[UUID, OpenFile])
+    _created_paths: frozenset[str] = field(init=False, repr=False, default=frozenset())
+    _created_parents: frozenset[str] = field(init=False, repr=False, default=frozenset())
+
+    @classmethod
+    def client(cls) -> str:
+        """Return the dotted path of the client class."""
+        return "jumpstarter_driver_opendal.client.OpendalClient"
+
+    def __post_init__(self) -> None:
+        """Open the service; raises ConfigurationError when it refuses its options."""
+        super().__post_init__()
+        try:
+            self._operator = opendal.AsyncOperator(self.scheme, **self.kwargs)
+        except opendal.exceptions.Error as error:
+            message = (
+                f"storage {self.scheme!r}: {first_line(error)}; correct 'scheme' and 'kwargs'"
+            )
+            raise ConfigurationError(message) from None
+        if self.scheme == "fs":
+            self._root = Path(self.kwargs["root"]).resolve()
+
+    def close(self) -> None:
+        """Close what clients left open, and remove what they made where the driver is told to."""
+        self._fds.clear()
+        if self.remove_created_on_close:
+            self._remove_created()
+        super().close()
+
+    @export
+    @validated
+    async def open(self, path: str, mode: Mode) -> UUID:
+        """Open a file and return the handle for the `file_` methods."""
+        name = await self._locate(path)
+        if mode == "wb":
+            await self._remember(name)
+        with translated("open", path):
+            file = await self._operator.open(name, mode)
+        fd = uuid4()
+        self._fds[fd] = OpenFile(path, mode, file)
+        return fd
+
+    @export
+    @validated
+    async def file_read(self, fd: UUID, dst: Resource) -> None:
+        """Send the file from its position to its end to the resource `dst`."""
+        file = self._open_file(fd)
+        async with self.resource(dst) as stream:
+            await file.send_to(stream)
+
+    @export
+    @validated
+    async def file_write(self, fd: UUID, src: Resource) -> None:
+        """Write all that the resource `src` yields to the file."""
+        file = self._open_file(fd)
+        async with self.resource(src) as stream:
+            await file.receive_from(stream)
+
+    @export
+    @validated
+    async def file_seek(self, fd: UUID, pos: Position, whence: Whence = 0) -> int:
+        """Move to `pos`, from the start (0), the position (1) or the end (2); return where."""
+        return await self._open_file(fd).seek(pos, whence)
+
+    @export
+    @validated
+    async def file_tell(self, fd: UUID) -> int:
+        """Return the position of a file that is open for reading."""
+        return await self._open_file(fd).tell()
+
+    @export
+    @validated
+    async def file_close(self, fd: UUID) -> None:
+        """Close the file; what was written is complete then. A closed one may be closed again."""
+        file = self._fds.pop(fd, None)
+        if file is not None:
+            await file.close()
+
+    @export
+    @validated
+    async def file_closed(self, fd: UUID) -> bool:
+        """Return whether the file is not open, or not any more."""
+        return fd not in self._fds
+
+    @export
+    @validated
+    async def file_readable(self, fd: UUID) -> bool:
+        """Return whether the file was opened for reading."""
+        return self._open_file(fd).mode == "rb"
+
+    @export
+    @validated
+    async def file_seekable(self, fd: UUID) -> bool:
+        """Return whether the position can be moved."""
+        return await self._open_file(fd).seekable()
+
+    @export
+    @validated
+    async def file_writable(self, fd: UUID) -> bool:
+        """Return whether the file was opened for writing."""
+        return self._open_file(fd).mode == "wb"
+
+    @export
+    @validated
+    async def stat(self, path: str) -> Metadata:
+        """Return what the service knows about one entry."""
+        name = await self._locate(path)
+        with translated("stat", path):
+            return metadata_of(await self._operator.stat(name))
+
+    @export
+    @validated
+    async def hash(self, path: str, algo: HashAlgo = "sha256") -> str:
+        """Return the digest of a file, in hexadecimal."""
+        name = await self._locate(path)
+        digest = hashlib.new(algo, usedforsecurity=False)
+        with translated("hash", path):
+            async with await self._operator.open(name, "rb") as file:
+                while chunk := await file.read(CHUNK_SIZE):
+                    await to_thread.run_sync(digest.update, chunk)
+        return digest.hexdigest()
+
+    @export
+    @validated
+    async def copy(self, source: str, target: str) -> None:
+        """Copy a file."""
+        source_name, target_name = await self._locate(source), await self._locate(target)
+        await self._remember(target_name)
+        with translated("copy", source):
+            await self._operator.copy(source_name, target_name)
+
+    @export
+    @validated
+    async def rename(self, source: str, target: str) -> None:
+        """Rename a file, replacing `target`."""
+        source_name, target_name = await self._locate(source), await self._locate(target)
+        await self._remember_parents(target_name)
+        with translated("rename", source):
+            await self._operator.rename(source_name, target_name)
+        self._created_paths = with_renamed(self._created_paths, source_name, target_name)
+
+    @export
+    @validated
+    async def remove_all(self, path: str) -> None:
+        """Remove a file, or a directory and all below it. The root itself stays, empty."""
+        name = await self._locate(path)
+        with translated("remove_all", path):
+            # The service takes a name without a slash as a prefix: `a` would remove `ab` too.
+            if name != "/" and not (await self._is_directory(name)):
+                await self._operator.delete(name)
+            await self._operator.remove_all(directory_path(name))
+            if name == "/" and self._operator.capability().create_dir:
+                await self._operator.create_dir(name)
+        self._created_paths = without_removed(self._created_paths, name)
+
+    @export
+    @validated
+    async def create_dir(self, path: str) -> None:
+        """Make a directory and those above it; one that exists stays as it is."""
+        name = directory_path(await self._locate(path))
+        with translated("create_dir", path):
+            if await self._operator.exists(name):
+                return
+            await self._remember(name)
+            await self._operator.create_dir(name)
+
+    @export
+    @validated
+    async def delete(self, path: str) -> None:
+        """Remove a file or an empty directory; a missing one is none to remove."""
+        name = await self._locate(path)
+        with translated("delete", path):
+            await self._operator.delete(name)
+        self._created_paths = without_removed(self._created_paths, name)
+
+    @export
+    @validated
+    async def exists(self, path: str) -> bool:
+        """Return whether there is an entry at `path`."""
+        name = await self._locate(path)
+        with translated("exists", path):
+            return await self._operator.exists(name)
+
+    @export
+    @validated
+    async def list(self, path: str) -> AsyncGenerator[str, None]:
+        """Yield what a directory holds, directories with a slash at their end.
+
+        A path without a slash at its end is a prefix: entries that begin with it are yielded.
+        """
+        name = await self._locate(path)
+        with translated("list", path):
+            async for entry in await self._operator.list(name):
+                yield entry.path
+
+    @export
+    @validated
+    async def scan(self, path: str) -> AsyncGenerator[str, None]:
+        """Yield as `list` does, and what the directories below hold."""
+        name = await self._locate(path)
+        with translated("scan", path):
+            async for entry in await self._operator.scan(name):
+                yield entry.path
+
+    @export
+    @validated
+    async def presign_stat(self, path: str, expire_second: Seconds) -> PresignedRequest:
+        """Return a request for the metadata of a file, valid for `expire_second` seconds."""
+        name = await self._locate(path)
+        with translated("presign_stat", path):
+            return presigned_of(await self._operator.presign_stat(name, expire_second))
+
+    @export
+    @validated
+    async def presign_read(self, path: str, expire_second: Seconds) -> PresignedRequest:
+        """Return a request for the content of a file, valid for `expire_second` seconds."""
+        name = await self._locate(path)
+        with translated("presign_read", path):
+            return presigned_of(await self._operator.presign_read(name, expire_second))
+
+    @export
+    @validated
+    async def presign_write(self, path: str, expire_second: Seconds) -> PresignedRequest:
+        """Return a request that writes a file, valid for `expire_second` seconds."""
+        name = await self._locate(path)
+        with translated("presign_write", path):
+            return presigned_of(await self._operator.presign_write(name, expire_second))
+
+    @export
+    async def capability(self) -> Capability:
+        """Return what the service can do."""
+        return capability_of(self._operator.capability())
+
+    @export
+    async def get_created_resources(self) -> set[str]:
+        """Return the paths that were made in this session and are still there."""
+        return set(self._created_paths)
+
+    @export
+    @validated
+    def register_path(self, path: str) -> None:
+        """Count `path`, which was made by other means, among those made in this session."""
+        self._created_paths = with_created(self._created_paths, path)
+
+    async def copy_exporter_file(self, source: Path, target: str) -> None:
+        """Copy `source`, a file of the exporter's own, into the storage as `target`."""
+        name = await self._locate(target)
+        await self._remember(name)
+        async with await anyio.open_file(source, "rb") as local:
+            with translated("copy_exporter_file", target):
+                async with await self._operator.open(name, "wb") as file:
+                    while chunk := await local.read(CHUNK_SIZE):
+                        await file.write(chunk)
+
+    def _normalize_path(self, path: str) -> str:
+        """Return the form in which `path` is remembered when it was made in this session."""
+        return created_name(path)
+
+    def _open_file(self, fd: UUID) -> OpenFile:
+        try:
+            return self._fds[fd]
+        except KeyError:
+            message = f"no file is open as {fd}; open it again"
+            raise ValueError(message) from None
+
+    async def _locate(self, path: str) -> str:
+        """Return the service's name for `path`; raises ValueError when it leaves the root."""
+        name = storage_path(path)
+        if self._root is not None:
+            await to_thread.run_sync(refuse_way_out, self._root, name)
+        return name
+
+    async def _is_directory(self, name: str) -> bool:
+        try:
+            return (await self._operator.stat(name)).mode.is_dir()
+        except opendal.exceptions.NotFound:
+            return False
+
+    async def _remember(self, name: str) -> None:
+        await self._remember_parents(name)
+        self._created_paths = with_created(self._created_paths, name)
+
+    async def _remember_parents(self, name: str) -> None:
+        if self._root is not None and self.remove_created_on_close:
+            self._created_parents |= await to_thread.run_sync(
+                missing_directories, self._root, name
+            )
+
+    def _remove_created(self) -> None:
+        if self._root is not None:
+            remove_created(self._root, self._created_paths, self._created_parents, self.logger)
+        elif self._created_paths:
+            self.logger.warning(
+                "remove_created_on_close works for scheme 'fs' only: left in %r: %s",
+                self.scheme,
+                ", ".join(sorted(self._created_paths)),
+            )
+
+
+__all__ = [
+    "FlasherInterface",
+    "MockFlasher",
+    "MockStorageMux",
+    "MockStorageMuxFlasher",
+    "Opendal",
+    "StorageMuxFlasherInterface",
+    "StorageMuxInterface",
+]

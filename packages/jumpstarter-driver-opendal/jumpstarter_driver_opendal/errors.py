@@ -1,0 +1,47 @@
+"""The one place where errors of the storage library become builtin ones.
+
+A message is one line that names what was tried and the path; the library's own texts have many
+lines and are not for users.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opendal import exceptions
+
+_KNOWN: tuple[tuple[type[exceptions.Error], type[Exception], str], ...] = (
+    (exceptions.NotFound, FileNotFoundError, "no such file or directory in the storage"),
+    (exceptions.PermissionDenied, PermissionError, "the storage denies permission"),
+    (exceptions.IsADirectory, IsADirectoryError, "is a directory; name a file"),
+    (exceptions.NotADirectory, NotADirectoryError, "is not a directory"),
+    (exceptions.AlreadyExists, FileExistsError, "exists already"),
+    (exceptions.IsSameFile, ValueError, "source and target are the same file"),
+    (exceptions.Unsupported, NotImplementedError, "this storage service cannot do that"),
+)
+
+
+@contextmanager
+def translated(operation: str, path: str) -> Iterator[None]:
+    """Raise errors of the storage library as builtin ones that name `operation` and `path`.
+
+    Those are FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError,
+    FileExistsError, ValueError, NotImplementedError, and OSError for the rest.
+    """
+    try:
+        yield
+    except exceptions.Error as error:
+        raise builtin_error(error, operation, path) from error
+
+
+def builtin_error(error: exceptions.Error, operation: str, path: str) -> Exception:
+    """Return the builtin exception that tells the same as `error`."""
+    for theirs, ours, reason in _KNOWN:
+        if isinstance(error, theirs):
+            return ours(f"{operation} {path!r}: {reason}")
+    return OSError(f"{operation} {path!r}: {first_line(error)}")
+
+
+def first_line(error: exceptions.Error) -> str:
+    """Return the sentence of the library's text that says what went wrong."""
+    line, _, _ = str(error).partition("\n")
+    return line.rpartition("=> ")[2]

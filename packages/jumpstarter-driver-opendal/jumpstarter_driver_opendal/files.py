@@ -1,0 +1,68 @@
+"""A file that a client has open on the exporter."""
+
+from dataclasses import dataclass
+
+import opendal
+from anyio.abc import ObjectStream
+
+from .common import Mode
+from .errors import translated
+
+CHUNK_SIZE = 1 << 20
+"""Bytes of one read: as many as one frame of a stream carries."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """An open file and what it was opened as. Losing the last reference frees it, unfinished.
+
+    Methods raise ValueError for what the mode does not allow, and what `translated` raises.
+    """
+
+    path: str
+    mode: Mode
+    file: opendal.AsyncFile
+
+    async def send_to(self, stream: ObjectStream[bytes]) -> None:
+        """Send the bytes from the position to the end."""
+        self._needs("rb", "read")
+        with translated("read", self.path):
+            while chunk := await self.file.read(CHUNK_SIZE):
+                await stream.send(chunk)
+
+    async def receive_from(self, stream: ObjectStream[bytes]) -> None:
+        """Write all that the stream yields."""
+        self._needs("wb", "write")
+        with translated("write", self.path):
+            async for chunk in stream:
+                if chunk:
+                    await self.file.write(chunk)
+
+    async def seek(self, pos: int, whence: int) -> int:
+        """Move the position and return it."""
+        self._needs("rb", "seek")
+        if pos < 0 and whence == 0:
+            message = f"seek {self.path!r}: position {pos} lies before the file's beginning"
+            raise ValueError(message)
+        with translated("seek", self.path):
+            return await self.file.seek(pos, whence)
+
+    async def tell(self) -> int:
+        """Return the position."""
+        self._needs("rb", "tell")
+        with translated("tell", self.path):
+            return await self.file.tell()
+
+    async def seekable(self) -> bool:
+        """Return whether the position can be moved."""
+        return await self.file.seekable()
+
+    async def close(self) -> None:
+        """Finish the file."""
+        with translated("close", self.path):
+            await self.file.close()
+
+    def _needs(self, mode: Mode, operation: str) -> None:
+        if self.mode != mode:
+            message = f"{operation} {self.path!r}: opened with mode {self.mode!r}; use {mode!r}"
+            raise ValueError(message)

@@ -1,0 +1,146 @@
+"""A shell, or one command, in which `j` reaches an exporter.
+
+The environment is all that the child gets: secrets never stand in its arguments.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from jumpstarter.config import env as names
+
+NOT_FOUND: Final = 127
+NOT_EXECUTABLE: Final = 126
+
+_FISH_PROMPT: Final = (
+    "function fish_prompt; set_color grey; printf '%s' (basename (pwd)); set_color yellow; "
+    "printf ' ⚡'; set_color white; printf '{context}'; set_color yellow; printf ' ➤ '; "
+    "set_color normal; end"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ShellPlan:
+    """What to run: arguments, and what its environment has beyond ours."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+def plan_shell(shell: str, context: str, *, use_profiles: bool) -> ShellPlan:
+    """Return how to start `shell`, the path of a program, with a prompt that shows `context`.
+
+    The user's own profile is read only with `use_profiles`, since it may replace the prompt.
+    """
+    match Path(shell).name:
+        case "bash":
+            options = () if use_profiles else ("--norc", "--noprofile")
+            prompt = (
+                "\\[\\e[90m\\]\\W \\[\\e[93m\\]⚡\\[\\e[97m\\]"
+                f"{context} \\[\\e[93m\\]➤\\[\\e[0m\\] "
+            )
+            return ShellPlan((shell, *options), {"PS1": prompt})
+        case "zsh":
+            options = ("-o", "inc_append_history") + (() if use_profiles else ("--no-rcs",))
+            prompt = f"%F{{8}}%1~ %F{{yellow}}⚡%F{{white}}{context} %F{{yellow}}➤%f "
+            return ShellPlan((shell, *options), {"PS1": prompt})
+        case "fish":
+            return ShellPlan((shell, "--init-command", _FISH_PROMPT.format(context=context)), {})
+        case _:
+            return ShellPlan((shell,), {})
+
+
+def shell_environment(
+    host: str, allow: Sequence[str], *, unsafe: bool, insecure: bool, passphrase: str | None
+) -> dict[str, str]:
+    """Return the variables by which `j` finds the exporter at `host`."""
+    environment = {
+        names.JUMPSTARTER_HOST: host,
+        names.JMP_DRIVERS_ALLOW: names.UNSAFE if unsafe else ",".join(allow),
+        names.JMP_SUPPRESS_DRIVER_WARNINGS: "1",
+    }
+    if insecure:
+        environment[names.JMP_GRPC_INSECURE] = "1"
+    if passphrase is not None:
+        environment[names.JMP_GRPC_PASSPHRASE] = passphrase
+    return environment
+
+
+def launch_shell(  # noqa: PLR0913 - public API
+    host: str,
+    context: str,
+    allow: Sequence[str],
+    unsafe: bool,  # noqa: FBT001 - public API
+    use_profiles: bool,  # noqa: FBT001 - public API
+    *,
+    command: Sequence[str] | None = None,
+    insecure: bool = False,
+    passphrase: str | None = None,
+    motd: str | None = None,
+    extra: Mapping[str, str] | None = None,
+) -> int:
+    """Run `command`, or an interactive shell, and return its exit code.
+
+    `host` is a Unix socket's path or `host:port`; `context` stands in the prompt; `motd` is printed
+    before an interactive shell; `extra` are more variables for the child. A program ended by signal
+    n gives 128 + n, one that is not there 127, one that cannot be executed 126.
+    """
+    variables = shell_environment(
+        host, allow, unsafe=unsafe, insecure=insecure, passphrase=passphrase
+    )
+    if command:
+        plan = ShellPlan(tuple(command), {})
+    else:
+        shell = os.environ.get("SHELL") or "bash"
+        plan = plan_shell(shell, context, use_profiles=use_profiles)
+        if motd:
+            sys.stdout.write(f"{motd.rstrip()}\n")
+            sys.stdout.flush()
+    return _run(plan.argv, {**os.environ, **variables, **plan.environment, **(extra or {})})
+
+
+def _run(argv: Sequence[str], environment: Mapping[str, str]) -> int:
+    try:
+        with subprocess.Popen(argv, env=environment) as child, _signals_for(child):
+            code = child.wait()
+    except FileNotFoundError:
+        sys.stderr.write(f"{argv[0]}: command not found\n")
+        return NOT_FOUND
+    except OSError as error:
+        sys.stderr.write(f"{argv[0]}: cannot be executed: {error.strerror}\n")
+        return NOT_EXECUTABLE
+    return code if code >= 0 else 128 - code
+
+
+@contextmanager
+def _signals_for(child: subprocess.Popen[bytes]) -> Generator[None]:
+    """Leave it to the child how to take signals, so that we outlive it and clean up.
+
+    The terminal sends its interrupt to both; what is sent to us alone is passed on. Only the main
+    thread may set handlers; in another one signals stay as they are.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def pass_on(number: int, _: object) -> None:
+        child.send_signal(number)
+
+    def leave(_: int, __: object) -> None:
+        """Do nothing: a handler, unlike SIG_IGN, is not inherited by the child."""
+
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, leave)}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        before[number] = signal.signal(number, pass_on)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
