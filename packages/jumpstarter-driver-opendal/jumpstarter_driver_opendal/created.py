@@ -28,11 +28,6 @@ def without_removed(created: AbstractSet[str], path: str) -> frozenset[str]:
     return frozenset(item for item in created if not _is_at_or_below(item, name))
 
 
-def with_renamed(created: AbstractSet[str], source: str, target: str) -> frozenset[str]:
-    """Return `created` after `source` has become `target`."""
-    return with_created(without_removed(created, source), target)
-
-
 def removal_order(created: AbstractSet[str]) -> list[str]:
     """Return `created` in the order of removal: what lies in a directory before the directory."""
     return sorted(created - {""}, reverse=True)

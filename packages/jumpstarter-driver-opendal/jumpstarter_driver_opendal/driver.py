@@ -4,8 +4,8 @@ Every path that a client names passes `_locate` before it reaches the service, s
 outside the root can be read, written or listed.
 """
 
-import hashlib
 from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -14,23 +14,23 @@ from uuid import UUID, uuid4
 import anyio
 import opendal
 from anyio import to_thread
-from pydantic import ConfigDict, Field, Strict
-from pydantic.dataclasses import dataclass
-
 from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.common.resources import Resource
 from jumpstarter.driver import Driver, export
+from pydantic import ConfigDict, Field, Strict
+from pydantic.dataclasses import dataclass
 
 from .arguments import validated
 from .cleanup import missing_directories, remove_created
 from .common import Capability, HashAlgo, Metadata, Mode, PresignedRequest
-from .created import created_name, with_created, without_removed, with_renamed
-from .errors import first_line, translated
-from .files import CHUNK_SIZE, OpenFile
+from .created import created_name, with_created, without_removed
+from .errors import first_line
+from .files import OpenFile
 from .interfaces import FlasherInterface, StorageMuxFlasherInterface, StorageMuxInterface
 from .mocks import MockFlasher, MockStorageMux, MockStorageMuxFlasher
 from .models import capability_of, metadata_of, presigned_of
 from .paths import directory_path, refuse_way_out, storage_path
+from .service import CHUNK_SIZE, Service
 
 Position = Annotated[int, Strict()]
 Whence = Annotated[int, Strict(), Field(ge=0, le=2)]
@@ -58,6 +58,7 @@ class Opendal(Driver):
     """Whether files and directories made in a session are removed at its end; only for `fs`."""
 
     _operator: opendal.AsyncOperator = field(init=False, repr=False)
+    _service: Service = field(init=False, repr=False)
     _root: Path | None = field(init=False, repr=False, default=None)
     _fds: dict[UUID, OpenFile] = field(init=False, repr=False, default_factory=dict[UUID, OpenFile])
     _created_paths: frozenset[str] = field(init=False, repr=False, default=frozenset())
@@ -74,10 +75,9 @@ class Opendal(Driver):
         try:
             self._operator = opendal.AsyncOperator(self.scheme, **self.kwargs)
         except opendal.exceptions.Error as error:
-            message = (
-                f"storage {self.scheme!r}: {first_line(error)}; correct 'scheme' and 'kwargs'"
-            )
+            message = f"storage {self.scheme!r}: {first_line(error)}; correct 'scheme' and 'kwargs'"
             raise ConfigurationError(message) from None
+        self._service = Service(self._operator)
         if self.scheme == "fs":
             self._root = Path(self.kwargs["root"]).resolve()
 
@@ -93,10 +93,11 @@ class Opendal(Driver):
     async def open(self, path: str, mode: Mode) -> UUID:
         """Open a file and return the handle for the `file_` methods."""
         name = await self._locate(path)
-        if mode == "wb":
-            await self._remember(name)
-        with translated("open", path):
-            file = await self._operator.open(name, mode)
+        if mode == "rb":
+            file = await self._service.open(name, mode)
+        else:
+            async with self._creating(name):
+                file = await self._service.open(name, mode)
         fd = uuid4()
         self._fds[fd] = OpenFile(path, mode, file)
         return fd
@@ -166,52 +167,43 @@ class Opendal(Driver):
     async def stat(self, path: str) -> Metadata:
         """Return what the service knows about one entry."""
         name = await self._locate(path)
-        with translated("stat", path):
-            return metadata_of(await self._operator.stat(name))
+        return metadata_of(await self._service.stat(name))
 
     @export
     @validated
     async def hash(self, path: str, algo: HashAlgo = "sha256") -> str:
         """Return the digest of a file, in hexadecimal."""
         name = await self._locate(path)
-        digest = hashlib.new(algo, usedforsecurity=False)
-        with translated("hash", path):
-            async with await self._operator.open(name, "rb") as file:
-                while chunk := await file.read(CHUNK_SIZE):
-                    await to_thread.run_sync(digest.update, chunk)
-        return digest.hexdigest()
+        return await self._service.digest(name, algo)
 
     @export
     @validated
     async def copy(self, source: str, target: str) -> None:
         """Copy a file."""
         source_name, target_name = await self._locate(source), await self._locate(target)
-        await self._remember(target_name)
-        with translated("copy", source):
-            await self._operator.copy(source_name, target_name)
+        async with self._creating(target_name):
+            await self._service.copy(source_name, target_name)
 
     @export
     @validated
     async def rename(self, source: str, target: str) -> None:
         """Rename a file, replacing `target`."""
         source_name, target_name = await self._locate(source), await self._locate(target)
-        await self._remember_parents(target_name)
-        with translated("rename", source):
-            await self._operator.rename(source_name, target_name)
-        self._created_paths = with_renamed(self._created_paths, source_name, target_name)
+        async with self._creating(target_name):
+            await self._service.rename(source_name, target_name)
+        self._created_paths = without_removed(self._created_paths, source_name)
 
     @export
     @validated
     async def remove_all(self, path: str) -> None:
         """Remove a file, or a directory and all below it. The root itself stays, empty."""
         name = await self._locate(path)
-        with translated("remove_all", path):
-            # The service takes a name without a slash as a prefix: `a` would remove `ab` too.
-            if name != "/" and not (await self._is_directory(name)):
-                await self._operator.delete(name)
-            await self._operator.remove_all(directory_path(name))
-            if name == "/" and self._operator.capability().create_dir:
-                await self._operator.create_dir(name)
+        # The service takes a name without a slash as a prefix: `a` would remove `ab` too.
+        if name != "/" and not await self._service.is_directory(name):
+            await self._service.delete(name)
+        await self._service.remove_all(directory_path(name))
+        if name == "/" and self._service.capability().create_dir:
+            await self._service.create_dir(name)
         self._created_paths = without_removed(self._created_paths, name)
 
     @export
@@ -219,28 +211,23 @@ class Opendal(Driver):
     async def create_dir(self, path: str) -> None:
         """Make a directory and those above it; one that exists stays as it is."""
         name = directory_path(await self._locate(path))
-        with translated("create_dir", path):
-            if await self._operator.exists(name):
-                return
-            await self._remember(name)
-            await self._operator.create_dir(name)
+        if not await self._service.exists(name):
+            async with self._creating(name):
+                await self._service.create_dir(name)
 
     @export
     @validated
     async def delete(self, path: str) -> None:
         """Remove a file or an empty directory; a missing one is none to remove."""
         name = await self._locate(path)
-        with translated("delete", path):
-            await self._operator.delete(name)
+        await self._service.delete(name)
         self._created_paths = without_removed(self._created_paths, name)
 
     @export
     @validated
     async def exists(self, path: str) -> bool:
         """Return whether there is an entry at `path`."""
-        name = await self._locate(path)
-        with translated("exists", path):
-            return await self._operator.exists(name)
+        return await self._service.exists(await self._locate(path))
 
     @export
     @validated
@@ -249,48 +236,43 @@ class Opendal(Driver):
 
         A path without a slash at its end is a prefix: entries that begin with it are yielded.
         """
-        name = await self._locate(path)
-        with translated("list", path):
-            async for entry in await self._operator.list(name):
-                yield entry.path
+        async with aclosing(self._service.list(await self._locate(path))) as entries:
+            async for entry in entries:
+                yield entry
 
     @export
     @validated
     async def scan(self, path: str) -> AsyncGenerator[str, None]:
         """Yield as `list` does, and what the directories below hold."""
-        name = await self._locate(path)
-        with translated("scan", path):
-            async for entry in await self._operator.scan(name):
-                yield entry.path
+        async with aclosing(self._service.scan(await self._locate(path))) as entries:
+            async for entry in entries:
+                yield entry
 
     @export
     @validated
     async def presign_stat(self, path: str, expire_second: Seconds) -> PresignedRequest:
         """Return a request for the metadata of a file, valid for `expire_second` seconds."""
         name = await self._locate(path)
-        with translated("presign_stat", path):
-            return presigned_of(await self._operator.presign_stat(name, expire_second))
+        return presigned_of(await self._service.presign_stat(name, expire_second))
 
     @export
     @validated
     async def presign_read(self, path: str, expire_second: Seconds) -> PresignedRequest:
         """Return a request for the content of a file, valid for `expire_second` seconds."""
         name = await self._locate(path)
-        with translated("presign_read", path):
-            return presigned_of(await self._operator.presign_read(name, expire_second))
+        return presigned_of(await self._service.presign_read(name, expire_second))
 
     @export
     @validated
     async def presign_write(self, path: str, expire_second: Seconds) -> PresignedRequest:
         """Return a request that writes a file, valid for `expire_second` seconds."""
         name = await self._locate(path)
-        with translated("presign_write", path):
-            return presigned_of(await self._operator.presign_write(name, expire_second))
+        return presigned_of(await self._service.presign_write(name, expire_second))
 
     @export
     async def capability(self) -> Capability:
         """Return what the service can do."""
-        return capability_of(self._operator.capability())
+        return capability_of(self._service.capability())
 
     @export
     async def get_created_resources(self) -> set[str]:
@@ -306,12 +288,14 @@ class Opendal(Driver):
     async def copy_exporter_file(self, source: Path, target: str) -> None:
         """Copy `source`, a file of the exporter's own, into the storage as `target`."""
         name = await self._locate(target)
-        await self._remember(name)
         async with await anyio.open_file(source, "rb") as local:
-            with translated("copy_exporter_file", target):
-                async with await self._operator.open(name, "wb") as file:
-                    while chunk := await local.read(CHUNK_SIZE):
-                        await file.write(chunk)
+            async with self._creating(name):
+                file = OpenFile(target, "wb", await self._service.open(name, "wb"))
+            try:
+                while chunk := await local.read(CHUNK_SIZE):
+                    await file.write(chunk)
+            finally:
+                await file.close()
 
     def _normalize_path(self, path: str) -> str:
         """Return the form in which `path` is remembered when it was made in this session."""
@@ -331,21 +315,15 @@ class Opendal(Driver):
             await to_thread.run_sync(refuse_way_out, self._root, name)
         return name
 
-    async def _is_directory(self, name: str) -> bool:
-        try:
-            return (await self._operator.stat(name)).mode.is_dir()
-        except opendal.exceptions.NotFound:
-            return False
-
-    async def _remember(self, name: str) -> None:
-        await self._remember_parents(name)
+    @asynccontextmanager
+    async def _creating(self, name: str) -> AsyncGenerator[None]:
+        """Remember `name`, and the directories that come with it, once the body has made it."""
+        parents: frozenset[str] = frozenset()
+        if self._root is not None:
+            parents = await to_thread.run_sync(missing_directories, self._root, name)
+        yield
         self._created_paths = with_created(self._created_paths, name)
-
-    async def _remember_parents(self, name: str) -> None:
-        if self._root is not None and self.remove_created_on_close:
-            self._created_parents |= await to_thread.run_sync(
-                missing_directories, self._root, name
-            )
+        self._created_parents |= parents
 
     def _remove_created(self) -> None:
         if self._root is not None:

@@ -4,7 +4,7 @@ A message is one line that names what was tried and the path; the library's own 
 lines and are not for users.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from opendal import exceptions
@@ -21,7 +21,7 @@ _KNOWN: tuple[tuple[type[exceptions.Error], type[Exception], str], ...] = (
 
 
 @contextmanager
-def translated(operation: str, path: str) -> Iterator[None]:
+def translated(operation: str, path: str) -> Generator[None]:
     """Raise errors of the storage library as builtin ones that name `operation` and `path`.
 
     Those are FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError,

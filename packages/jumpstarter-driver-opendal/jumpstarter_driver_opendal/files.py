@@ -7,9 +7,7 @@ from anyio.abc import ObjectStream
 
 from .common import Mode
 from .errors import translated
-
-CHUNK_SIZE = 1 << 20
-"""Bytes of one read: as many as one frame of a stream carries."""
+from .service import CHUNK_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +31,14 @@ class OpenFile:
     async def receive_from(self, stream: ObjectStream[bytes]) -> None:
         """Write all that the stream yields."""
         self._needs("wb", "write")
+        async for chunk in stream:
+            if chunk:
+                await self.write(chunk)
+
+    async def write(self, chunk: bytes) -> None:
+        """Append `chunk`."""
         with translated("write", self.path):
-            async for chunk in stream:
-                if chunk:
-                    await self.file.write(chunk)
+            await self.file.write(chunk)
 
     async def seek(self, pos: int, whence: int) -> int:
         """Move the position and return it."""

@@ -7,7 +7,6 @@ from urllib.parse import quote
 
 import anyio
 from anyio.abc import ObjectStream
-
 from jumpstarter.driver import Driver, export
 
 from .interfaces import FlasherInterface, StorageMuxFlasherInterface, StorageMuxInterface

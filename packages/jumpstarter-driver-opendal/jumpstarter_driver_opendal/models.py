@@ -15,9 +15,7 @@ def metadata_of(metadata: opendal.Metadata) -> Metadata:
         content_md5=metadata.content_md5,
         content_type=metadata.content_type,
         etag=metadata.etag,
-        mode=EntryMode(
-            entry_is_file=metadata.mode.is_file(), entry_is_dir=metadata.mode.is_dir()
-        ),
+        mode=EntryMode(entry_is_file=metadata.mode.is_file(), entry_is_dir=metadata.mode.is_dir()),
     )
 
 

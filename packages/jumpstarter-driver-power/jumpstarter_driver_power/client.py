@@ -4,7 +4,6 @@ from collections.abc import Generator
 
 import anyio
 import click
-
 from jumpstarter.client import DriverClient
 from jumpstarter.client.decorators import driver_click_group
 

@@ -2,7 +2,8 @@
 
 import logging
 import queue
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
+from contextlib import contextmanager
 from logging.handlers import QueueHandler
 from pathlib import Path
 
@@ -75,7 +76,26 @@ class VirtualRecorder(VirtualPowerInterface, Driver):
 
     @export
     def read(self) -> Generator[PowerReading, None, None]:
-        yield READINGS[1].model_copy(update={"voltage": "five"})
+        yield from READINGS
+
+
+class Faulty(Driver):
+    """A supply that measures text."""
+
+    @classmethod
+    def client(cls) -> str:
+        return PowerInterface.client()
+
+    @export
+    def read(self) -> Generator[dict[str, object], None, None]:
+        yield {"voltage": "5", "current": 2.0}
+
+
+@contextmanager
+def served(driver: Driver) -> Generator[PowerClient]:
+    with serve(driver) as client:
+        assert isinstance(client, PowerClient)
+        yield client
 
 
 @pytest.fixture
@@ -84,9 +104,8 @@ def recorder() -> Recorder:
 
 
 @pytest.fixture
-def client(recorder: Recorder) -> Iterator[PowerClient]:
-    with serve(recorder) as client:
-        assert isinstance(client, PowerClient)
+def client(recorder: Recorder) -> Generator[PowerClient]:
+    with served(recorder) as client:
         yield client
 
 
@@ -101,8 +120,7 @@ def test_mocks_log_and_measure(mock: type[MockPower | SyncMockPower]):
     exporter_log = logging.getLogger("exporter:driver")
     exporter_log.addHandler(handler)
     exporter_log.setLevel(logging.INFO)
-    with serve(mock()) as client:
-        assert isinstance(client, PowerClient)
+    with served(mock()) as client:
         with client.log_stream():
             client.on()
             _expect(records, "power on")
@@ -131,8 +149,7 @@ def test_cycle_is_off_then_on(recorder: Recorder, client: PowerClient):
 
 
 def test_rescue_of_a_supply_without_it():
-    with serve(MockPower()) as client, pytest.raises(DriverMethodNotImplemented, match="rescue"):
-        assert isinstance(client, PowerClient)
+    with served(MockPower()) as client, pytest.raises(DriverMethodNotImplemented, match="rescue"):
         client.rescue()
 
 
@@ -147,8 +164,7 @@ def test_virtual_machine_can_be_destroyed():
 
 
 def test_reading_that_is_no_number_is_refused():
-    with serve(VirtualRecorder()) as client, pytest.raises(ValidationError, match="voltage"):
-        assert isinstance(client, PowerClient)
+    with served(Faulty()) as client, pytest.raises(ValidationError, match="voltage"):
         next(client.read())
 
 
@@ -169,8 +185,7 @@ def test_commands(recorder: Recorder, client: PowerClient, arguments: list[str],
 
 
 def test_read_prints_each_reading():
-    with serve(MockPower()) as client:
-        assert isinstance(client, PowerClient)
+    with served(MockPower()) as client:
         result = CliRunner().invoke(client.cli(), ["read", "--count", "2", "--interval", "0"])
     assert result.output.splitlines() == LINES * 2
 
@@ -198,8 +213,7 @@ def test_off_of_a_virtual_machine(arguments: list[str], told: bool):
 
 def test_descriptions_of_the_configuration_are_the_help():
     driver = MockPower(description="Bench supply", methods_description={"on": "Energize"})
-    with serve(driver) as client:
-        assert isinstance(client, PowerClient)
+    with served(driver) as client:
         result = CliRunner().invoke(client.cli(), ["--help"])
     assert "Bench supply" in result.output
     assert "Energize" in result.output
@@ -213,6 +227,5 @@ def test_report_says_which_client_to_use():
 
 def test_example_serves():
     config = ExporterConfigV1Alpha1.load_path(EXAMPLE)
-    with serve(config.export["power"].instantiate()) as client:
-        assert isinstance(client, PowerClient)
+    with served(config.export["power"].instantiate()) as client:
         client.on()

@@ -18,7 +18,9 @@ from typing import Protocol, cast
 
 from anyio import move_on_after, to_thread
 from opendal import AsyncFile, AsyncOperator, Metadata
-from opendal import exceptions as opendal_errors
+from opendal import (
+    exceptions as opendal_errors,  # pyright: ignore[reportMissingModuleSource] - it is compiled
+)
 
 from jumpstarter_driver_tftp.errors import FileRefused
 from jumpstarter_driver_tftp.names import FORBIDDEN, NOT_A_FILE, NOT_FOUND

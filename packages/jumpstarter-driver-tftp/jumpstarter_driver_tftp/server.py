@@ -33,6 +33,9 @@ from jumpstarter_driver_tftp.transfer import Finish, Outcome
 
 __all__ = ["Opcode", "TftpErrorCode", "TftpServer"]
 
+SHOWN_BYTES = 80
+"""How much of a datagram that is refused stands in the log."""
+
 
 @dataclass(slots=True, eq=False)
 class _Running:
@@ -61,7 +64,7 @@ class TftpServer:
         logger: gets a line per request that was served or refused.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the signature of release 0.9.0, used by others' tests
         self,
         host: str,
         port: int,
@@ -139,7 +142,8 @@ class TftpServer:
             return
         judged = judge(arrival.datagram)
         if isinstance(judged, Error):
-            self.logger.warning("%s: refused: %s", _shown(arrival.peer), judged.text)
+            shown = _shown(arrival.peer), arrival.datagram[:SHOWN_BYTES], judged.text
+            self.logger.warning("%s: %r refused: %s", *shown)
             listener.reply(arrival, judged.encode())
         elif judged is not None and self._is_new(arrival):
             running = _Running(arrival, asyncio.get_running_loop().time())
@@ -176,6 +180,9 @@ class TftpServer:
         except FileRefused as refusal:
             self.logger.warning("%s: %r refused: %s", peer, request.name, refusal.text)
             listener.reply(arrival, Error(refusal.code, refusal.text).encode())
+        except OSError as error:
+            self.logger.error("%s: %r failed: %s", peer, request.name, error)  # noqa: TRY400 - known
+            listener.reply(arrival, Error(TftpErrorCode.NOT_DEFINED, "Server is busy").encode())
         except Exception:
             self.logger.exception("%s: %r failed", peer, request.name)
             listener.reply(arrival, Error(TftpErrorCode.NOT_DEFINED, "Server failed").encode())

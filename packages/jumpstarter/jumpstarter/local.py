@@ -5,6 +5,7 @@ Everything below knows nothing of its surroundings; here the parts are put toget
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -18,9 +19,11 @@ from jumpstarter.environment import env as env
 from jumpstarter.environment import env_async as env_async
 from jumpstarter.environment import env_with_metadata as env_with_metadata
 from jumpstarter.environment import env_with_metadata_async as env_with_metadata_async
+from jumpstarter.exporter.exporter import Exporter
 from jumpstarter.exporter.session import Session
 from jumpstarter.exporter.tree import instantiate as instantiate
 from jumpstarter.exporter.tree import instantiate_root
+from jumpstarter.model.errors import ConfigurationError
 from jumpstarter.model.metadata import NAME_LABEL
 from jumpstarter.model.status import ExporterStatus
 from jumpstarter.shell import launch_shell as launch_shell
@@ -82,3 +85,50 @@ def serve_exporter_unix(config: ExporterConfigV1Alpha1) -> Generator[Path]:
         portal.wrap_async_context_manager(serve_exporter_unix_async(config)) as path,
     ):
         yield path
+
+
+def build_exporter(config: ExporterConfigV1Alpha1) -> Exporter:
+    """Return the exporter that `config` describes; it builds its drivers for each session."""
+    return Exporter(
+        labels={NAME_LABEL: config.metadata.name},
+        device_factory=lambda: instantiate_root(config),
+        hooks=config.hooks,
+        motd=config.motd,
+    )
+
+
+@asynccontextmanager
+async def create_exporter(
+    config: ExporterConfigV1Alpha1, *, standalone: bool = False
+) -> AsyncGenerator[Exporter]:
+    """Yield the exporter that `config` describes, to serve without a controller.
+
+    Raises ConfigurationError unless `standalone`: this release has no controller to register with.
+    """
+    if not standalone:
+        message = "an exporter of this release serves directly: use --tls-grpc-listener"
+        raise ConfigurationError(message)
+    yield build_exporter(config)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSession:
+    """A session of this machine: where it is reached, and what to tell who enters it."""
+
+    path: Path
+    motd: str | None
+
+
+@contextmanager
+def local_session(config: ExporterConfigV1Alpha1) -> Generator[LocalSession]:
+    """Serve the drivers of `config` on a temporary socket, with its hooks around the body.
+
+    Raises ConfigurationError when a driver cannot be built, HookExecutionError when a hook failed
+    whose failure must not be ignored.
+    """
+    exporter = build_exporter(config)
+    with (
+        start_blocking_portal("asyncio") as portal,
+        portal.wrap_async_context_manager(exporter.open_unix()) as (_, path),
+    ):
+        yield LocalSession(path, config.motd)

@@ -22,6 +22,8 @@ MAX_VALUES = 100_000
 
 _MERGE = "tag:yaml.org,2002:merge"
 _TEXT = "tag:yaml.org,2002:str"
+# YAML takes these for line breaks and folds them away unless they are written as escapes.
+_ODD_BREAKS = frozenset("\r\x85\u2028\u2029")
 _UNREADABLE = (ValueError, LookupError, ArithmeticError, AttributeError, TypeError)
 
 
@@ -116,7 +118,7 @@ def dump(value: object) -> str:
 class _Loader(yaml.SafeLoader):
     """SafeLoader, except that a value that its tag cannot hold is an error with a line."""
 
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:  # noqa: FBT001, FBT002 - the library's signature
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
         try:
             return cast("object", super().construct_object(node, deep=deep))  # pyright: ignore[reportUnknownMemberType] - untyped in the library
         except _UNREADABLE:
@@ -132,6 +134,8 @@ class _Dumper(yaml.SafeDumper):
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = "|" if "\n" in text else None
+    if not _ODD_BREAKS.isdisjoint(text):
+        style = '"'
     return dumper.represent_scalar(_TEXT, text, style=style)  # pyright: ignore[reportUnknownMemberType] - untyped in the library
 
 

@@ -80,7 +80,7 @@ class ExporterConfigV1Alpha1(BaseModel):
     SYSTEM_CONFIG_PATH: ClassVar[Path] = locations.SYSTEM_PATH / "exporters"
 
     alias: str = "default"
-    apiVersion: Literal["jumpstarter.dev/v1alpha1"] = Field(  # noqa: N815 - the file's key
+    apiVersion: Literal["jumpstarter.dev/v1alpha1"] = Field(
         default=API_VERSION, description="Version of this format."
     )
     kind: Literal["ExporterConfig"] = Field(
@@ -96,7 +96,7 @@ class ExporterConfigV1Alpha1(BaseModel):
     token: str | None = Field(
         default=None, repr=False, description="Secret that the controller gave to this exporter."
     )
-    grpcOptions: GrpcOptions = Field(  # noqa: N815 - the file's key
+    grpcOptions: GrpcOptions = Field(
         default_factory=dict[str, str | int],
         description="gRPC channel options, added to the defaults.",
     )
@@ -116,7 +116,7 @@ class ExporterConfigV1Alpha1(BaseModel):
     failure_detection: FailureDetectionConfigV1Alpha1 = Field(
         default_factory=FailureDetectionConfigV1Alpha1,
         alias="failureDetection",
-        description="When an exporter that keeps failing gives up.",
+        description="How many failures in a row stop the exporter.",
     )
     exit_on_lease_end: bool = Field(
         default=False, alias="exitOnLeaseEnd", description="Stop when the lease has ended."
@@ -254,21 +254,21 @@ class ExporterConfigV1Alpha1(BaseModel):
         files.delete(path)
         return path
 
-    def serve_unix(self):  # noqa: ANN201 - inferred: the type lives in the layer above
+    def serve_unix(self):
         """Serve the drivers on a Unix socket while the context lasts; it yields the path."""
-        from jumpstarter import local  # noqa: PLC0415 - builds what this only describes
+        from jumpstarter import local
 
         return local.serve_exporter_unix(self)
 
-    def serve_unix_async(self):  # noqa: ANN201 - inferred: the type lives in the layer above
+    def serve_unix_async(self):
         """Do as `serve_unix`, on the running event loop."""
-        from jumpstarter import local  # noqa: PLC0415 - builds what this only describes
+        from jumpstarter import local
 
         return local.serve_exporter_unix_async(self)
 
-    def create_exporter(self, *, standalone: bool = False):  # noqa: ANN201 - inferred: the type lives in the layer above
+    def create_exporter(self, *, standalone: bool = False):
         """Yield the exporter while the context lasts; `standalone` serves without a controller."""
-        from jumpstarter import local  # noqa: PLC0415 - builds what this only describes
+        from jumpstarter import local
 
         return local.create_exporter(self, standalone=standalone)
 
@@ -311,7 +311,7 @@ def exporter_key_hint(location: Location) -> str:
     """Say what to write instead of the unknown key of an exporter file at this location."""
     if location[0] == "export":
         return entry_key_hint(location)
-    section = _SECTIONS.get(location[0]) if len(location) == 2 else HookInstanceConfigV1Alpha1  # noqa: PLR2004 - section and key
+    section = _SECTIONS.get(location[0]) if len(location) == 2 else HookInstanceConfigV1Alpha1
     return suggestion(str(location[-1]), field_keys(section)) if section else ""
 
 

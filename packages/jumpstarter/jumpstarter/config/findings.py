@@ -134,6 +134,6 @@ def _hint(details: ErrorDetails, path: Location, key_hint: KeyHint) -> str:
         return _ADD.get(tuple(str(part) for part in path), "add it")
     if details["type"] == "extra_forbidden":
         return key_hint(details["loc"])
-    if details["input"] is None:
+    if path and details["input"] is None:
         return "give it a value, or remove the key"
     return ""

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import urllib.request
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from xdg_base_dirs import xdg_cache_home
@@ -74,6 +75,9 @@ def download_fls(url: str, timeout: float = 30.0) -> str:
     try:
         _fetch(url, target, timeout)
     except (OSError, http.client.HTTPException) as error:
+        if isinstance(error, HTTPError):
+            # The error is also the response, with its connection.
+            error.close()
         message = f"cannot download fls from {url}: {error}"
         raise RuntimeError(message) from error
     return str(target)

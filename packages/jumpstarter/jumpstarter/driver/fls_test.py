@@ -39,7 +39,7 @@ class _Files(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Files) as files:
-        thread = threading.Thread(target=files.serve_forever)
+        thread = threading.Thread(target=files.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{files.server_port}"
         files.shutdown()

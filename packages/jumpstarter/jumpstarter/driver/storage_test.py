@@ -87,8 +87,8 @@ async def test_leeway_comes_after_the_write(device: Path):
         await client.send(b"image")
         await client.aclose()
         started = anyio.current_time()
-        await write_to_storage_device(device, resource, leeway=1)
-        assert anyio.current_time() - started >= 1
+        await write_to_storage_device(device, resource, leeway=0.1)
+        assert anyio.current_time() - started >= 0.1
     assert (await anyio.Path(device).read_bytes()).startswith(b"image")
 
 
@@ -97,13 +97,15 @@ async def test_wait_returns_what_was_given(device: Path):
     assert await wait_for_storage_device(str(device), "wb") == str(device)
 
 
-async def test_wait_until_the_device_appears(tmp_path: Path):
+async def test_wait_until_the_device_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(storage, "_RETRY_INTERVAL", 0.01)
     path = tmp_path / "late"
     log = _log_that_runs(lambda: path.write_bytes(b"x"))
     assert await wait_for_storage_device(path, "rb", logger=log) == path
 
 
-async def test_wait_until_the_device_has_a_size(tmp_path: Path):
+async def test_wait_until_the_device_has_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(storage, "_RETRY_INTERVAL", 0.01)
     path = tmp_path / "empty"
     path.touch()
     log = _log_that_runs(lambda: path.write_bytes(b"x"))

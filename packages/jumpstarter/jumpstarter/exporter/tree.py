@@ -3,9 +3,6 @@
 Whatever keeps a driver from being built ends as one ConfigurationError that names the entry.
 """
 
-from collections.abc import Callable
-from typing import cast
-
 from pydantic import ValidationError
 
 from jumpstarter.config.entries import (
@@ -88,7 +85,7 @@ def _construct(type_name: str, where: str, arguments: dict[str, object]) -> Driv
         message = f"{where}: {type_name} is not a driver; name a class that extends Driver"
         raise ConfigurationError(message)
     try:
-        return cast("Callable[..., Driver]", kind)(**arguments)
+        return kind(**arguments)  # pyright: ignore[reportArgumentType] - the constructor checks them
     except Exception as error:  # a driver of anybody's may raise anything
         message = f"{where}: {type_name} cannot be built: {describe(error)}"
         raise ConfigurationError(message) from error

@@ -55,13 +55,14 @@ class RouterStream(ObjectStream[bytes]):
 
     def __post_init__(self) -> None:
         """Choose the kind of frame that this end sends."""
+        # The context that grpc.aio gives to a servicer is of a private class of its own.
         if isinstance(self.context, StreamStreamCall):
             self._frame = router_pb2.StreamRequest
-        elif isinstance(self.context, ServicerContext):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
+        elif hasattr(self.context, "invocation_metadata"):
             self._frame = router_pb2.StreamResponse
         else:
             message = f"RouterStream: {self.context!r} is neither a call nor a servicer context"
-            raise ValueError(message)  # noqa: TRY004 - public API
+            raise ValueError(message)
         self._sending = anyio.Lock(fast_acquire=True)
         self._ended = anyio.Event()
         self._sent_eof = False
@@ -130,7 +131,7 @@ class RouterStream(ObjectStream[bytes]):
         while (frame := await self._read()) is not None:
             if frame.frame_type == FrameType.RST_STREAM:
                 return
-        if isinstance(self.context, ServicerContext):
+        if not isinstance(self.context, StreamStreamCall):
             # The end of the requests only repeats the half-close.
             await anyio.sleep_forever()
 
@@ -183,13 +184,13 @@ class RouterStream(ObjectStream[bytes]):
         try:
             await call.write(frame)  # pyright: ignore[reportArgumentType] - chosen with the call
         except (AioRpcError, asyncio.InvalidStateError, grpc.aio.UsageError) as error:
-            raise BrokenResourceError from error
+            raise await self._broken() from error
         except asyncio.CancelledError:
             self._raise_if_reset()
             raise
         if call.done():
             # grpc.aio reports no error for a write that a finished call swallowed.
-            raise BrokenResourceError
+            raise await self._broken()
 
     async def _read(self) -> router_pb2.StreamRequest | router_pb2.StreamResponse | None:
         """Return the next frame, or None at the end of the call's messages."""
@@ -197,16 +198,25 @@ class RouterStream(ObjectStream[bytes]):
         try:
             frame = await call.read()
         except (AioRpcError, asyncio.InvalidStateError, grpc.aio.UsageError) as error:
-            raise BrokenResourceError from error
+            raise await self._broken() from error
         except asyncio.CancelledError:
             self._raise_if_reset()
             raise
         if isinstance(frame, (router_pb2.StreamRequest, router_pb2.StreamResponse)):
             return frame
-        if isinstance(call, ServicerContext) and not self._ended.is_set():
+        if not isinstance(call, StreamStreamCall) and not self._ended.is_set():
             # A client that half-closes says so with GOAWAY: this one has vanished.
             raise BrokenResourceError
         return None
+
+    async def _broken(self) -> BrokenResourceError:
+        """Return the error for a call that is over, with the words of the far side."""
+        call = self.context
+        if not isinstance(call, StreamStreamCall):
+            return BrokenResourceError("the client went away")
+        if not call.done():
+            return BrokenResourceError("the call failed")
+        return BrokenResourceError(f"{(await call.code()).name}: {await call.details()}")
 
     def _raise_if_reset(self) -> None:
         """Tell a call that was cancelled by `reset` from a task that is being cancelled."""

@@ -291,6 +291,35 @@ async def test_refused_connect_names_the_target(host: str):
     assert host == "localhost" or isinstance(caught.value, ConnectionRefusedError)
 
 
+@pytest.fixture
+def two_addresses(monkeypatch: pytest.MonkeyPatch):
+    """Let the resolver know the name `board`, at 127.0.0.2 and at 127.0.0.1."""
+
+    async def resolve(host: str, port: int, **_: object) -> list[object]:
+        assert host == "board"
+        stream = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
+        return [(*stream, ("127.0.0.2", port)), (*stream, ("127.0.0.1", port))]
+
+    monkeypatch.setattr(anyio, "getaddrinfo", resolve)
+
+
+@pytest.mark.usefixtures("two_addresses")
+async def test_connect_tcp_tries_every_address_of_a_name():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        async with await connect_tcp("board", server.getsockname()[1]) as stream:
+            remote = stream.extra(anyio.abc.SocketAttribute.remote_address)
+            assert remote == server.getsockname()
+
+
+@pytest.mark.usefixtures("two_addresses")
+async def test_connect_tcp_that_every_address_refuses_names_the_target():
+    with socket.socket() as unheard:
+        unheard.bind(("", 0))
+        port = unheard.getsockname()[1]
+        with pytest.raises(OSError, match=f"cannot connect to tcp://board:{port}: "):
+            await connect_tcp("board", port)
+
+
 async def test_connect_tcp_to_an_unknown_name_names_the_target():
     with pytest.raises(socket.gaierror, match=r"tcp://nowhere\.invalid:80: "):
         await connect_tcp("nowhere.invalid", 80)

@@ -1,0 +1,27 @@
+"""The base class of tests that use a device."""
+
+from collections.abc import Generator
+from typing import ClassVar
+
+import pytest
+from jumpstarter.client import DriverClient
+from jumpstarter.common.exceptions import EnvironmentVariableNotSetError
+from jumpstarter.utils.env import env
+
+__all__ = ["JumpstarterTest"]
+
+_OUTSIDE = "no device: run pytest inside `jmp shell`, for instance `jmp shell -- pytest`"
+
+
+class JumpstarterTest:
+    """Gives the tests of a class the client of the exporter that `jmp shell` connects to."""
+
+    selector: ClassVar[str] = ""
+    """Labels that the device must have; it chooses among those of a lab, where there is one."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def client(cls) -> Generator[DriverClient]:
+        """Yield the client of the exporter's root driver; one connection for the whole class."""
+        with env() as client:
+            yield client
