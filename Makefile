@@ -14,7 +14,7 @@ CHECKS := format-check lint types contracts protos-check docs test-alone templat
 	@$(PYTHON) tools/bootstrap.py && touch $@
 
 .venv/.ready: .tools/bin/uv uv.lock pyproject.toml VERSION hatch_build.py $(wildcard packages/*/pyproject.toml)
-	@$(UV) sync --quiet --frozen --all-packages --python $(PYTHON) && touch $@
+	@$(UV) sync --quiet --frozen --all-packages --all-groups --python $(PYTHON) && touch $@
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile

@@ -27,11 +27,15 @@ html_title = f"Jumpstarter {release}"
 
 
 def copy_readmes() -> None:
-    """Make the README of each package a page."""
+    """Make the README of each package a page, with its examples beside it as links expect them."""
     shutil.rmtree(PAGES, ignore_errors=True)
-    PAGES.mkdir()
     for readme in sorted((ROOT / "packages").glob("*/README.md")):
-        shutil.copy(readme, PAGES / f"{readme.parent.name}.md")
+        page = PAGES / readme.parent.name
+        page.mkdir(parents=True)
+        shutil.copy(readme, page)
+        for example in readme.parent.glob("examples/*.yaml"):
+            (page / "examples").mkdir(exist_ok=True)
+            shutil.copy(example, page / "examples")
 
 
 copy_readmes()

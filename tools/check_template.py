@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MADE = shutil.ignore_patterns(
-    ".git", ".venv", ".tools", ".*_cache", "__pycache__", "_build", "dist"
+    ".git", ".venv", ".tools", ".peers", ".*_cache", "__pycache__", "_build", "dist"
 )
 NAME = "coffee-maker"
 PACKAGE = f"packages/jumpstarter-driver-{NAME}"
@@ -32,7 +32,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name) / "workspace"
         shutil.copytree(ROOT, copy, symlinks=True, ignore=MADE)
-        (copy / ".tools").symlink_to(ROOT / ".tools")
+        (copy / ".tools" / "bin").mkdir(parents=True)
+        shutil.copy(ROOT / ".tools" / "bin" / "uv", copy / ".tools" / "bin" / "uv")
         for title, command in CHECKS.items():
             done = subprocess.run(command, cwd=copy, check=False, capture_output=True, text=True)
             if done.returncode:

@@ -28,13 +28,13 @@ def renamed(text: str, name: str) -> str:
 def copy_template(name: str, target: Path) -> None:
     """Write the package `name` into the new folder `target`."""
     for source in sorted(TEMPLATE.rglob("*")):
+        if source.is_dir() or "__pycache__" in source.parts:
+            continue
         path = target / renamed(str(source.relative_to(TEMPLATE)), name)
+        path.parent.mkdir(parents=True, exist_ok=True)
         if source.is_symlink():
             path.symlink_to(source.readlink())
-        elif source.is_dir():
-            path.mkdir(parents=True, exist_ok=True)
-        elif "__pycache__" not in source.parts:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        else:
             path.write_text(renamed(source.read_text(encoding="utf-8"), name), encoding="utf-8")
 
 

@@ -14,11 +14,11 @@ import fcntl
 import os
 import subprocess
 import sys
-import venv
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+UV = Path(__file__).resolve().parents[1] / ".tools" / "bin" / "uv"
 RELEASE = "0.9.0"
 SETS = {
     "protocol": ("jumpstarter-protocol",),
@@ -69,12 +69,15 @@ def install(environment: Path, set_name: str) -> None:
     Raises:
         PeerError: the packages could not be installed.
     """
-    venv.create(environment, clear=True, with_pip=True)
-    argv = [str(interpreter(environment)), "-m", "pip", "install", "--quiet"]
-    argv += requirements(set_name)
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise PeerError(f"{environment}: cannot install {set_name!r}: {done.stderr.strip()}")
+    python = str(interpreter(environment))
+    for words in (
+        ["venv", "--clear", "--python", sys.executable, str(environment)],
+        ["pip", "install", "--python", python, *requirements(set_name)],
+    ):
+        argv = [str(UV), *words, "--quiet"]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise PeerError(f"{environment}: cannot install {set_name!r}: {done.stderr.strip()}")
 
 
 def interpreter(environment: Path) -> Path:

@@ -15,12 +15,16 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from jumpstarter.common.utils import env
-from jumpstarter_driver_composite.client import CompositeClient
 from jumpstarter_driver_network.adapters import TcpPortforwardAdapter
+from jumpstarter_driver_network.client import NetworkClient
+from jumpstarter_driver_power.client import PowerClient
+from jumpstarter_driver_tftp.client import TftpServerClient
 
-TFTP_BLOCK = 8192
+BOOT_FILE = "boot.img"
+TFTP_BLOCK = "8192"
 
 
 @dataclass
@@ -60,51 +64,47 @@ def compare(line: Step, name: str, original: Path, copy: Path) -> None:
     line.text = f"{name}: {line.size / (1 << 20):.1f} MiB, SHA-256 equal"
 
 
-def switch_on(client: CompositeClient) -> None:
+def switch_on(power: PowerClient) -> None:
     """Switch the device on and measure what it draws."""
     with step("power") as line:
-        client.power.on()
-        *_, reading = client.power.read()
+        power.on()
+        *_, reading = power.read()
         line.text = f"on: {reading.voltage} V, {reading.current} A"
 
 
-def upload(client: CompositeClient, file: Path) -> None:
+def upload(tftp: TftpServerClient, file: Path) -> None:
     """Send the file to the exporter, and let it compute the checksum there."""
     with step("upload") as line:
-        client.tftp.storage.write_from_path(file.name, str(file))
-        if client.tftp.storage.hash(file.name) != sha256(file):
-            sys.exit("upload: the exporter has another file than the one that was sent")
+        tftp.storage.write_from_path(BOOT_FILE, str(file))
         line.size = file.stat().st_size
-        line.text = f"{file.name} to the storage of tftp, SHA-256 equal"
+        line.text = f"{file.name} to the storage of tftp, as {BOOT_FILE}"
+    with step("checksum") as line:
+        if tftp.storage.hash(BOOT_FILE) != sha256(file):
+            sys.exit("upload: the exporter has another file than the one that was sent")
+        line.text = "SHA-256 here and in the exporter are equal"
 
 
-def netboot(client: CompositeClient, file: Path, folder: Path) -> None:
+def netboot(tftp: TftpServerClient, file: Path, folder: Path) -> None:
     """Fetch the file over TFTP, with a public program and with the project's own."""
     with step("tftp") as line:
-        client.tftp.start()
-        address = f"{client.tftp.get_host()}:{client.tftp.get_port()}"
+        tftp.start()
+        address = f"{tftp.get_host()}:{tftp.get_port()}"
         line.text = f"listens on {address}"
-    url = f"tftp://{address}/{file.name}"
-    own = [sys.executable, "-m", "jumpstarter_driver_tftp", "get", url]
-    programs = {
-        "curl": ["curl", "--silent", "--tftp-blksize", str(TFTP_BLOCK), url, "--output"],
-        "own client": [*own, "--blksize", str(TFTP_BLOCK), "--output"],
-    }
-    for name, command in programs.items():
+    url = f"tftp://{address}/{BOOT_FILE}"
+    curl = ["curl", "--silent", "--show-error", "--tftp-blksize", TFTP_BLOCK]
+    own = [sys.executable, "-m", "jumpstarter_driver_tftp", "get", "--blksize", TFTP_BLOCK]
+    for name, command in {"curl": curl, "own client": own}.items():
         copy = folder / name
         with step("tftp") as line:
-            subprocess.run([*command, copy], check=True)
+            subprocess.run([*command, "--output", copy, url], check=True)
             compare(line, name, file, copy)
-    client.tftp.stop()
+    tftp.stop()
 
 
-def forward(client: CompositeClient, file: Path, folder: Path) -> None:
+def forward(service: NetworkClient, file: Path, folder: Path) -> None:
     """Open a local port that leads to the device's web page, and load it."""
     copy = folder / "page"
-    with (
-        step("forward") as line,
-        TcpPortforwardAdapter(client=client.network.service) as (host, port),
-    ):
+    with step("forward") as line, TcpPortforwardAdapter(client=service) as (host, port):
         urllib.request.urlretrieve(f"http://{host}:{port}/", copy)
         compare(line, f"GET http://{host}:{port}", file, copy)
 
@@ -112,15 +112,16 @@ def forward(client: CompositeClient, file: Path, folder: Path) -> None:
 def main() -> None:
     """Take the tour with the file named on the command line."""
     file = Path(sys.argv[1])
-    with env() as client, tempfile.TemporaryDirectory() as name:
-        if not isinstance(client, CompositeClient):
-            sys.exit("this exporter offers no tree of drivers: use exporter.yaml beside this file")
-        switch_on(client)
-        upload(client, file)
-        netboot(client, file, Path(name))
-        forward(client, file, Path(name))
+    with env() as desk, tempfile.TemporaryDirectory() as name:
+        power = cast("PowerClient", desk.children["power"])
+        tftp = cast("TftpServerClient", desk.children["tftp"])
+        service = cast("NetworkClient", desk.children["network"].children["service"])
+        switch_on(power)
+        upload(tftp, file)
+        netboot(tftp, file, Path(name))
+        forward(service, file, Path(name))
         with step("power") as line:
-            client.power.off()
+            power.off()
             line.text = "off"
     print("all of it worked")
 

@@ -9,7 +9,7 @@ from jumpstarter.client import DriverClient
 from jumpstarter.client.base import StubDriverClient
 from jumpstarter.client.decorators import driver_click_group
 
-_LEVELS = click.Choice(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], case_sensitive=False)
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 @runtime_checkable
@@ -43,9 +43,14 @@ class CompositeClient(DriverClient):
         """Return one command per child that has any, under the child's name."""
 
         @driver_click_group(self)
-        @click.option("--log-level", type=_LEVELS, help="Show log records from this level up")
+        @click.option(
+            "--log-level",
+            type=click.Choice(_LEVELS, case_sensitive=False),
+            metavar="|".join(_LEVELS),
+            help="Show log records from this level up",
+        )
         def base(log_level: str | None) -> None:
-            """Use the drivers of this exporter"""
+            """Use drivers, one command for each"""
             if log_level is not None:
                 _set_log_level(log_level)
 

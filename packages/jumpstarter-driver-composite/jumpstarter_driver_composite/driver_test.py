@@ -1,18 +1,12 @@
 """Composites and proxies: the tree on the exporter, and what a client makes of it."""
 
-from pathlib import Path
-
 import pytest
-from jumpstarter.client import DriverClient
 from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.common.utils import serve
-from jumpstarter.config.exporter import ExporterConfigV1Alpha1
 from jumpstarter.driver import Driver, export
 
 from jumpstarter_driver_composite.client import CompositeClient
 from jumpstarter_driver_composite.driver import Composite, Proxy
-
-EXAMPLE = Path(__file__).parents[1] / "examples" / "exporter.yaml"
 
 
 class Switch(Driver):
@@ -225,13 +219,3 @@ def test_closing_the_client_closes_the_children():
         assert closed == ["power", "fan"]
         client.close()
         assert closed == ["power", "fan"]
-
-
-def test_example_serves():
-    pytest.importorskip("jumpstarter_driver_power")
-    config = ExporterConfigV1Alpha1.load_path(EXAMPLE)
-    children = {name: entry.instantiate() for name, entry in config.export.items()}
-    with serve(Composite(children=children)) as client:
-        assert isinstance(client, CompositeClient)
-        assert client.main_power.uuid == client.board.children["power"].uuid
-        assert isinstance(client.main_power, DriverClient)

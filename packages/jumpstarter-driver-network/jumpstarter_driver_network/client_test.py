@@ -14,7 +14,11 @@ from click.testing import CliRunner
 from jumpstarter.common.utils import serve
 from jumpstarter.driver import Driver
 
-from jumpstarter_driver_network.client import NetworkClient, _parse_address, _strip_scheme
+from jumpstarter_driver_network.client import (
+    NetworkClient,
+    _parse_address,  # pyright: ignore[reportPrivateUsage] - packages of others import it
+    _strip_scheme,  # pyright: ignore[reportPrivateUsage] - packages of others import it
+)
 from jumpstarter_driver_network.driver import EchoNetwork, TcpNetwork, UdpNetwork, WebsocketNetwork
 
 PATIENCE = 20.0

@@ -45,7 +45,7 @@ def tcp_echo_server() -> Iterator[Address]:
 
 
 @pytest.fixture
-def tcp_target() -> Iterator[Callable[[Script], tuple[Address, "Future[bytes]"]]]:
+def tcp_target() -> Iterator[Callable[[Script], tuple[Address, Future[bytes]]]]:
     """Starts a listener that takes one connection and runs a script on it.
 
     Gives its address, and the future of what the script returns; what it raises fails the test.
@@ -53,7 +53,7 @@ def tcp_target() -> Iterator[Callable[[Script], tuple[Address, "Future[bytes]"]]
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor())
 
-        def start(script: Script) -> tuple[Address, "Future[bytes]"]:
+        def start(script: Script) -> tuple[Address, Future[bytes]]:
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
             listener.settimeout(PATIENCE)
 

@@ -43,7 +43,7 @@ def _resolve_hostname(host: str) -> str:
         return host
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         return host
     return str(found[0][4][0])
 
@@ -181,6 +181,7 @@ class DbusNetwork(NetworkInterface, Driver):
             yield stream
 
 
+@dataclass(kw_only=True, config=_STRICT)
 class EchoNetwork(NetworkInterface, Driver):
     """Sends back what it receives; needs no device."""
 

@@ -32,7 +32,7 @@ from jumpstarter_driver_network.driver import (
 
 Address = tuple[str, int]
 Script = Callable[[socket.socket], bytes]
-Target = Callable[[Script], tuple[Address, "Future[bytes]"]]
+Target = Callable[[Script], tuple[Address, Future[bytes]]]
 
 PATIENCE = 20.0
 LINGER_ZERO = struct.pack("ii", 1, 0)
@@ -125,10 +125,10 @@ def test_reset_of_the_target_breaks_the_stream(tcp_target: Target) -> None:
     with (
         serve(TcpNetwork(host=host, port=port)) as client,
         client.stream() as stream,
-        pytest.raises(BrokenResourceError),
     ):
         stream.send(b"x")
-        stream.receive()
+        with pytest.raises(BrokenResourceError):
+            stream.receive()
 
 
 def test_send_after_the_target_has_left_fails(tcp_target: Target) -> None:
@@ -172,6 +172,7 @@ def test_closing_the_stream_closes_the_connection(tcp_target: Target) -> None:
         (TcpNetwork(host="::1", port=80), "tcp://[::1]:80"),
         (TcpNetwork(host="2001:db8::1", port=443), "tcp://[2001:db8::1]:443"),
         (TcpNetwork(host="no-such-host.invalid", port=1), "tcp://no-such-host.invalid:1"),
+        (TcpNetwork(host="x" * 300, port=1), f"tcp://{'x' * 300}:1"),
         (UdpNetwork(host="127.0.0.1", port=53), "udp://127.0.0.1:53"),
         (UdpNetwork(host="::1", port=53), "udp://[::1]:53"),
         (WebsocketNetwork(url="ws://127.0.0.1:80/a"), "ws://127.0.0.1:80/a"),
@@ -225,10 +226,10 @@ def test_udp_port_that_refuses_breaks_the_stream(free_udp_port: int) -> None:
     with (
         serve(UdpNetwork(host="127.0.0.1", port=free_udp_port)) as client,
         client.stream() as stream,
-        pytest.raises(BrokenResourceError),
     ):
         stream.send(b"x")
-        stream.receive()
+        with pytest.raises(BrokenResourceError):
+            stream.receive()
 
 
 def test_unix_carries_bytes_both_ways(tmp_path: Path) -> None:
@@ -346,6 +347,7 @@ def test_dbus_address_that_cannot_be_used_fails_at_construction(
         (lambda: TcpNetwork(port=1), "host"),  # pyright: ignore[reportCallIssue] - the mistake under test
         (lambda: UdpNetwork(host="h", port=0), "port"),
         (lambda: UnixNetwork(path="/x", enable_address=True), "enable_address"),  # pyright: ignore[reportCallIssue] - the mistake under test
+        (lambda: EchoNetwork(host="h"), "host"),  # pyright: ignore[reportCallIssue] - the mistake under test
         (lambda: DbusNetwork(kind="user"), "kind"),  # pyright: ignore[reportArgumentType] - the mistake under test
         (lambda: VsockNetwork(cid=-1, port=1), "cid"),
     ],

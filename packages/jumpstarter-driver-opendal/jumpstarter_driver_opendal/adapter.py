@@ -6,8 +6,8 @@ streamed through the client.
 
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import anyio
@@ -21,6 +21,7 @@ from opendal import AsyncFile, Operator, PresignedRequest
 
 from .common import Mode, PathBuf
 from .service import CHUNK_SIZE, Service
+from .sources import LocalEnd
 
 PRESIGNED_SECONDS = 60
 """How long the exporter may take to begin a transfer with a signed request."""
@@ -44,6 +45,7 @@ class AsyncFileStream(ObjectStream[bytes]):
 
     file: AsyncFile
     metadata: Sized | None = None
+    _readable: bool | None = field(default=None, init=False)
 
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
@@ -54,8 +56,13 @@ class AsyncFileStream(ObjectStream[bytes]):
         return {ProgressAttribute.total: lambda: total}
 
     async def receive(self) -> bytes:
-        """Return the next bytes of the file; raises EndOfStream after the last."""
-        chunk = await self.file.read(CHUNK_SIZE)
+        """Return the next bytes of the file; raises EndOfStream after the last.
+
+        A file that is open for writing has none.
+        """
+        if self._readable is None:
+            self._readable = await self.file.readable()
+        chunk = await self.file.read(CHUNK_SIZE) if self._readable else b""
         if not chunk:
             raise anyio.EndOfStream
         return chunk
@@ -100,6 +107,18 @@ async def OpendalAdapter(  # noqa: N802 - adapters are named like classes
         stream = await _open_stream(service, name, mode)
         async with client.resource_async(stream, content_encoding=compression) as handle:
             yield handle
+
+
+def lend(client: DriverClient, end: LocalEnd) -> AbstractContextManager[dict[str, object]]:
+    """Return the adapter for `end`."""
+    return OpendalAdapter(
+        client=client,
+        operator=end.operator,
+        path=end.path,
+        mode=end.mode,
+        compression=end.compression,
+        original_url=end.url,
+    )
 
 
 def _refuse_unless_plain_read(url: str, mode: Mode, compression: Compression | None) -> None:

@@ -24,27 +24,30 @@ def remove_created(
     logger: Logger | LoggerAdapter[Logger],
 ) -> None:
     """Remove `created` below `root`, and those of the directories `parents` that are empty then."""
-    for name in removal_order(created):
+    steps = [(name, _remove) for name in removal_order(created)]
+    steps += [(name, _remove_if_empty) for name in removal_order(parents)]
+    for name, remove in steps:
+        path = root / name
         try:
-            _remove(root, name)
+            if _is_inside(root, path):
+                remove(path)
         except OSError as error:
             logger.warning("cannot remove %s from the storage: %s", name, error)
-    for name in removal_order(parents):
-        path = root / name
-        if _is_inside(root, path) and path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
 
 
-def _remove(root: Path, name: str) -> None:
-    path = root / name
-    if not _is_inside(root, path):
-        return
+def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 
 
+def _remove_if_empty(path: Path) -> None:
+    if path.is_dir() and not any(path.iterdir()):
+        path.rmdir()
+
+
 def _is_inside(root: Path, path: Path) -> bool:
     """Return whether the directory entry `path` lies below `root`, whatever it may link to."""
-    return path != root and path.parent.resolve().is_relative_to(root)
+    entry = path.parent.resolve() / path.name
+    return path.name != ".." and entry != root and entry.is_relative_to(root)

@@ -5,7 +5,7 @@ outside the root can be read, written or listed.
 """
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -14,7 +14,6 @@ from uuid import UUID, uuid4
 import anyio
 import opendal
 from anyio import to_thread
-from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.common.resources import Resource
 from jumpstarter.driver import Driver, export
 from pydantic import ConfigDict, Field, Strict
@@ -31,6 +30,9 @@ from .mocks import MockFlasher, MockStorageMux, MockStorageMuxFlasher
 from .models import capability_of, metadata_of, presigned_of
 from .paths import directory_path, refuse_way_out, storage_path
 from .service import CHUNK_SIZE, Service
+
+DISCARD_SECONDS = 5.0
+"""How long removing an unfinished file may hold up its failed writer."""
 
 Position = Annotated[int, Strict()]
 Whence = Annotated[int, Strict(), Field(ge=0, le=2)]
@@ -70,13 +72,13 @@ class Opendal(Driver):
         return "jumpstarter_driver_opendal.client.OpendalClient"
 
     def __post_init__(self) -> None:
-        """Open the service; raises ConfigurationError when it refuses its options."""
+        """Open the service; raises ValueError when it refuses its options."""
         super().__post_init__()
         try:
             self._operator = opendal.AsyncOperator(self.scheme, **self.kwargs)
         except opendal.exceptions.Error as error:
             message = f"storage {self.scheme!r}: {first_line(error)}; correct 'scheme' and 'kwargs'"
-            raise ConfigurationError(message) from None
+            raise ValueError(message) from None
         self._service = Service(self._operator)
         if self.scheme == "fs":
             self._root = Path(self.kwargs["root"]).resolve()
@@ -113,10 +115,18 @@ class Opendal(Driver):
     @export
     @validated
     async def file_write(self, fd: UUID, src: Resource) -> None:
-        """Write all that the resource `src` yields to the file."""
+        """Write all that the resource `src` yields to the file.
+
+        When that fails the file is closed and removed, so that nobody takes a part for the whole.
+        """
         file = self._open_file(fd)
-        async with self.resource(src) as stream:
-            await file.receive_from(stream)
+        file.needs("wb", "write")
+        try:
+            async with self.resource(src) as stream:
+                await file.receive_from(stream)
+        except BaseException:
+            await self._discard(fd)
+            raise
 
     @export
     @validated
@@ -307,6 +317,16 @@ class Opendal(Driver):
         except KeyError:
             message = f"no file is open as {fd}; open it again"
             raise ValueError(message) from None
+
+    async def _discard(self, fd: UUID) -> None:
+        """Forget an unfinished file; where it can be seen before its end, remove it."""
+        file = self._fds.pop(fd, None)
+        if file is None or self._root is None or "atomic_write_dir" in self.kwargs:
+            return
+        with anyio.move_on_after(DISCARD_SECONDS, shield=True), suppress(OSError):
+            name = storage_path(file.path)
+            await self._service.delete(name)
+            self._created_paths = without_removed(self._created_paths, name)
 
     async def _locate(self, path: str) -> str:
         """Return the service's name for `path`; raises ValueError when it leaves the root."""

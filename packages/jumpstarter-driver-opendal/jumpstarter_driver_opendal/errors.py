@@ -7,16 +7,16 @@ lines and are not for users.
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from opendal import exceptions
+import opendal
 
-_KNOWN: tuple[tuple[type[exceptions.Error], type[Exception], str], ...] = (
-    (exceptions.NotFound, FileNotFoundError, "no such file or directory in the storage"),
-    (exceptions.PermissionDenied, PermissionError, "the storage denies permission"),
-    (exceptions.IsADirectory, IsADirectoryError, "is a directory; name a file"),
-    (exceptions.NotADirectory, NotADirectoryError, "is not a directory"),
-    (exceptions.AlreadyExists, FileExistsError, "exists already"),
-    (exceptions.IsSameFile, ValueError, "source and target are the same file"),
-    (exceptions.Unsupported, NotImplementedError, "this storage service cannot do that"),
+_KNOWN: tuple[tuple[type[opendal.exceptions.Error], type[Exception], str], ...] = (
+    (opendal.exceptions.NotFound, FileNotFoundError, "no such file or directory in the storage"),
+    (opendal.exceptions.PermissionDenied, PermissionError, "the storage denies permission"),
+    (opendal.exceptions.IsADirectory, IsADirectoryError, "is a directory; name a file"),
+    (opendal.exceptions.NotADirectory, NotADirectoryError, "is not a directory"),
+    (opendal.exceptions.AlreadyExists, FileExistsError, "exists already"),
+    (opendal.exceptions.IsSameFile, ValueError, "source and target are the same file"),
+    (opendal.exceptions.Unsupported, NotImplementedError, "this storage service cannot do that"),
 )
 
 
@@ -29,11 +29,11 @@ def translated(operation: str, path: str) -> Generator[None]:
     """
     try:
         yield
-    except exceptions.Error as error:
+    except opendal.exceptions.Error as error:
         raise builtin_error(error, operation, path) from error
 
 
-def builtin_error(error: exceptions.Error, operation: str, path: str) -> Exception:
+def builtin_error(error: opendal.exceptions.Error, operation: str, path: str) -> Exception:
     """Return the builtin exception that tells the same as `error`."""
     for theirs, ours, reason in _KNOWN:
         if isinstance(error, theirs):
@@ -41,7 +41,7 @@ def builtin_error(error: exceptions.Error, operation: str, path: str) -> Excepti
     return OSError(f"{operation} {path!r}: {first_line(error)}")
 
 
-def first_line(error: exceptions.Error) -> str:
+def first_line(error: opendal.exceptions.Error) -> str:
     """Return the sentence of the library's text that says what went wrong."""
     line, _, _ = str(error).partition("\n")
     return line.rpartition("=> ")[2]

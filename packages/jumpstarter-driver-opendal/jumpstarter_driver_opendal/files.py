@@ -23,14 +23,13 @@ class OpenFile:
 
     async def send_to(self, stream: ObjectStream[bytes]) -> None:
         """Send the bytes from the position to the end."""
-        self._needs("rb", "read")
+        self.needs("rb", "read")
         with translated("read", self.path):
             while chunk := await self.file.read(CHUNK_SIZE):
                 await stream.send(chunk)
 
     async def receive_from(self, stream: ObjectStream[bytes]) -> None:
         """Write all that the stream yields."""
-        self._needs("wb", "write")
         async for chunk in stream:
             if chunk:
                 await self.write(chunk)
@@ -42,7 +41,7 @@ class OpenFile:
 
     async def seek(self, pos: int, whence: int) -> int:
         """Move the position and return it."""
-        self._needs("rb", "seek")
+        self.needs("rb", "seek")
         if pos < 0 and whence == 0:
             message = f"seek {self.path!r}: position {pos} lies before the file's beginning"
             raise ValueError(message)
@@ -51,7 +50,7 @@ class OpenFile:
 
     async def tell(self) -> int:
         """Return the position."""
-        self._needs("rb", "tell")
+        self.needs("rb", "tell")
         with translated("tell", self.path):
             return await self.file.tell()
 
@@ -64,7 +63,8 @@ class OpenFile:
         with translated("close", self.path):
             await self.file.close()
 
-    def _needs(self, mode: Mode, operation: str) -> None:
+    def needs(self, mode: Mode, operation: str) -> None:
+        """Raise ValueError unless the file was opened with `mode`, which `operation` needs."""
         if self.mode != mode:
             message = f"{operation} {self.path!r}: opened with mode {self.mode!r}; use {mode!r}"
             raise ValueError(message)

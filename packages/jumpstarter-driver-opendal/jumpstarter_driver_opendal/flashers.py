@@ -12,7 +12,7 @@ from jumpstarter.common.resources import PresignedRequestResource
 from jumpstarter.streams.encoding import Compression
 from opendal import Operator
 
-from .adapter import OpendalAdapter
+from .adapter import lend
 from .common import PathBuf
 from .service import Service
 from .sources import is_web_address, source_of, target_of
@@ -110,14 +110,7 @@ class FlasherClient(FlasherClientInterface, DriverClient):
         """
         if operator is None and is_web_address(path):
             return self.call("dump", _upload_handle(os.fspath(path), compression), target)
-        destination = target_of(path, operator)
-        with OpendalAdapter(
-            client=self,
-            operator=destination.operator,
-            path=destination.path,
-            mode="wb",
-            compression=compression,
-        ) as handle:
+        with lend(self, target_of(path, operator, compression)) as handle:
             return self.call("dump", handle, target)
 
     def _flash_single(
@@ -128,15 +121,7 @@ class FlasherClient(FlasherClientInterface, DriverClient):
         operator: Operator | None,
         compression: Compression | None,
     ) -> Any:  # noqa: ANN401 - what the driver returns
-        source = source_of(image, operator, compression)
-        with OpendalAdapter(
-            client=self,
-            operator=source.operator,
-            path=source.path,
-            mode="rb",
-            compression=compression,
-            original_url=source.url,
-        ) as handle:
+        with lend(self, source_of(image, operator, compression)) as handle:
             return self.call("flash", handle, target)
 
     def _should_upload_file(

@@ -8,7 +8,7 @@ from uuid import UUID
 from jumpstarter.client import DriverClient
 from opendal import Operator
 
-from .adapter import OpendalAdapter
+from .adapter import lend
 from .buffers import buffer_adapter
 from .common import PathBuf
 from .sources import source_of, target_of
@@ -34,28 +34,22 @@ class OpendalFile:
 
     def write_from_path(self, path: PathBuf, operator: Operator | None = None) -> None:
         """Write the content of `path`, a local file or web address, or a file of `operator`."""
-        source = source_of(path, operator, None)
-        with OpendalAdapter(
-            client=self.client,
-            operator=source.operator,
-            path=source.path,
-            mode="rb",
-            original_url=source.url,
-        ) as handle:
-            self._call("file_write", handle)
+        with lend(self.client, source_of(path, operator)) as handle:
+            self.write_handle(handle)
+
+    def write_handle(self, handle: object) -> None:
+        """Write the bytes of the resource `handle`; if that fails the file is gone."""
+        self._call("file_write", handle)
 
     def read_into_path(self, path: PathBuf, operator: Operator | None = None) -> None:
         """Make the local file `path`, or a file of `operator`, of the rest of this one."""
-        target = target_of(path, operator)
-        with OpendalAdapter(
-            client=self.client, operator=target.operator, path=target.path, mode="wb"
-        ) as handle:
+        with lend(self.client, target_of(path, operator)) as handle:
             self._call("file_read", handle)
 
     def write_bytes(self, data: bytes) -> None:
         """Write `data`."""
         with buffer_adapter(client=self.client, buffer=BytesIO(data)) as handle:
-            self._call("file_write", handle)
+            self.write_handle(handle)
 
     def read_bytes(self) -> bytes:
         """Return all from the position to the end."""

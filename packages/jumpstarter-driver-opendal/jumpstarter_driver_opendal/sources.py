@@ -13,18 +13,21 @@ from jumpstarter.common.exceptions import ArgumentError
 from jumpstarter.streams.encoding import Compression
 from opendal import Operator
 
-from .common import PathBuf
+from .common import Mode, PathBuf
 
 _WEB = ("http", "https")
 
 
 @dataclass(frozen=True)
-class Source:
-    """A file of a service; `url` when the exporter is to fetch it by itself instead."""
+class LocalEnd:
+    """The client's end of a transfer: a file of a service, read from or written to."""
 
     operator: Operator
     path: PathBuf
+    mode: Mode
+    compression: Compression | None = None
     url: str | None = None
+    """The address that the exporter is to fetch by itself instead."""
 
 
 def is_web_address(path: PathBuf) -> bool:
@@ -53,37 +56,41 @@ def path_with_query(parsed_url: ParseResult) -> str:
     return f"{parsed_url.path}?{parsed_url.query}" if parsed_url.query else parsed_url.path
 
 
-def source_of(path: PathBuf, operator: Operator | None, compression: Compression | None) -> Source:
+def source_of(
+    path: PathBuf, operator: Operator | None, compression: Compression | None = None
+) -> LocalEnd:
     """Return what to read for `path`, on the service `operator` or where the path itself points.
 
     Raises ArgumentError for a compressed web address with a query: compressed bytes pass through
     this client, whose http service cannot send a query.
     """
     if operator is not None:
-        return Source(operator, path)
+        return LocalEnd(operator, path, "rb", compression)
     inner, service, scheme = operator_for_path(path)
     if scheme != "http":
-        return Source(service, inner)
+        return LocalEnd(service, inner, "rb", compression)
     url = os.fspath(path)
     if compression is None:
-        return Source(service, inner, url)
+        return LocalEnd(service, inner, "rb", url=url)
     if urlparse(url).query:
         message = (
             f"{clean_filename(url)}: 'compression' is not possible for an address with a query"
         )
         raise ArgumentError(message)
-    return Source(service, unquote(os.fspath(inner)))
+    return LocalEnd(service, unquote(os.fspath(inner)), "rb", compression)
 
 
-def target_of(path: PathBuf, operator: Operator | None) -> Source:
+def target_of(
+    path: PathBuf, operator: Operator | None, compression: Compression | None = None
+) -> LocalEnd:
     """Return what to write for `path`.
 
     Raises ArgumentError for a web address, which cannot be written through this client.
     """
     if operator is not None:
-        return Source(operator, path)
+        return LocalEnd(operator, path, "wb", compression)
     if is_web_address(path):
         message = f"{path}: cannot be written to; name a local file, or give an 'operator'"
         raise ArgumentError(message)
     inner, service, _ = operator_for_path(path)
-    return Source(service, inner)
+    return LocalEnd(service, inner, "wb", compression)

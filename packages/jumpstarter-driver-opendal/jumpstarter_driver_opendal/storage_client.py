@@ -8,6 +8,7 @@ from jumpstarter.client import DriverClient
 from opendal import Operator
 from pydantic import TypeAdapter
 
+from .adapter import lend
 from .arguments import validated
 from .common import Capability, HashAlgo, Metadata, Mode, PathBuf, PresignedRequest
 from .paths import path_text
@@ -40,9 +41,9 @@ class StorageClient(DriverClient):
 
         The exporter fetches a web address by itself.
         """
-        source_of(src, operator, None)
-        with self.open(dst, "wb") as file:
-            file.write_from_path(src, operator)
+        # The source is opened first: one that is missing must not empty the file `dst`.
+        with lend(self, source_of(src, operator)) as handle, self.open(dst, "wb") as file:
+            file.write_handle(handle)
 
     def read_into_path(self, src: PathBuf, dst: PathBuf, operator: Operator | None = None) -> None:
         """Make the local file `dst`, or a file of `operator`, of the file `src`.

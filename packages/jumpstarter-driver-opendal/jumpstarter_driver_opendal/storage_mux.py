@@ -10,7 +10,7 @@ from jumpstarter.common.exceptions import ArgumentError
 from jumpstarter.streams.encoding import Compression
 from opendal import Operator
 
-from .adapter import OpendalAdapter
+from .adapter import lend
 from .common import PathBuf
 from .flashers import FlasherClient
 from .sources import source_of, target_of
@@ -41,12 +41,12 @@ class StorageMuxClient(DriverClient):
 
     def write_file(self, operator: Operator, path: PathBuf) -> Any:  # noqa: ANN401 - what the driver returns
         """Write the file `path` of the service `operator` to the storage."""
-        with OpendalAdapter(client=self, operator=operator, path=path, mode="rb") as handle:
+        with lend(self, source_of(path, operator)) as handle:
             return self.write(handle)
 
     def read_file(self, operator: Operator, path: PathBuf) -> Any:  # noqa: ANN401 - what the driver returns
         """Make the file `path` of the service `operator` of the storage's content."""
-        with OpendalAdapter(client=self, operator=operator, path=path, mode="wb") as handle:
+        with lend(self, target_of(path, operator)) as handle:
             return self.read(handle)
 
     def write_local_file(self, filepath: PathBuf) -> Any:  # noqa: ANN401 - what the driver returns
@@ -94,14 +94,7 @@ class StorageMuxFlasherClient(FlasherClient, StorageMuxClient):
         source = source_of(path, operator, compression)
         self.host()
         try:
-            with OpendalAdapter(
-                client=self,
-                operator=source.operator,
-                path=source.path,
-                mode="rb",
-                compression=compression,
-                original_url=source.url,
-            ) as handle:
+            with lend(self, source) as handle:
                 return self.write(handle)
         finally:
             self.dut()
@@ -119,16 +112,10 @@ class StorageMuxFlasherClient(FlasherClient, StorageMuxClient):
         Raises ArgumentError for a target: the storage is one.
         """
         _refuse_target("dump", target)
-        destination = target_of(path, operator)
+        destination = target_of(path, operator, compression)
         self.host()
         try:
-            with OpendalAdapter(
-                client=self,
-                operator=destination.operator,
-                path=destination.path,
-                mode="wb",
-                compression=compression,
-            ) as handle:
+            with lend(self, destination) as handle:
                 return self.read(handle)
         finally:
             self.dut()

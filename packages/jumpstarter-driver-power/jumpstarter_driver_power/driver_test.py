@@ -5,13 +5,11 @@ import queue
 from collections.abc import Generator
 from contextlib import contextmanager
 from logging.handlers import QueueHandler
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from jumpstarter.client.core import DriverMethodNotImplemented
 from jumpstarter.common.utils import serve
-from jumpstarter.config.exporter import ExporterConfigV1Alpha1
 from jumpstarter.driver import Driver, export
 from pydantic import ValidationError
 
@@ -23,8 +21,6 @@ from jumpstarter_driver_power.driver import (
     SyncMockPower,
     VirtualPowerInterface,
 )
-
-EXAMPLE = Path(__file__).parents[1] / "examples" / "exporter.yaml"
 
 READINGS = [PowerReading(voltage=0, current=0), PowerReading(voltage=5, current=2)]
 LINES = [
@@ -223,9 +219,3 @@ def test_report_says_which_client_to_use():
     assert MockPower.client() == "jumpstarter_driver_power.client.PowerClient"
     assert VirtualRecorder.client() == "jumpstarter_driver_power.client.VirtualPowerClient"
     assert MockPower.driver_type == "power"
-
-
-def test_example_serves():
-    config = ExporterConfigV1Alpha1.load_path(EXAMPLE)
-    with served(config.export["power"].instantiate()) as client:
-        client.on()

@@ -5,13 +5,16 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 import pytest
+from opendal import AsyncOperator
 
 from jumpstarter_driver_tftp.packet import Ack, Data, Opcode, Packet, Request, parse
+from jumpstarter_driver_tftp.server import TftpServer
 
 PATIENCE = 10.0
 """Seconds after which something that must happen has not."""
@@ -95,6 +98,18 @@ def root(tmp_path: Path) -> Path:
     (root / "boot.img").write_bytes(bytes(range(256)) * 5)
     (root / "pxe" / "boot.img").write_bytes(b"in a sub-directory")
     return root
+
+
+@pytest.fixture
+def server(root: Path) -> TftpServer:
+    return TftpServer("127.0.0.1", 0, AsyncOperator("fs", root=str(root)))
+
+
+@asynccontextmanager
+async def serving(server: TftpServer, peer: Peer) -> AsyncGenerator[TftpServer]:
+    """Run a server that `peer` talks to."""
+    async with server.running() as peer.server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,10 @@ TIMEOUT_SECONDS = 1.0
 """How long to wait for an answer when the server is not told a time."""
 
 _WINDOW_BUFFER_BYTES = 4 << 20
-_IP_RECVERR = 11
+_TELL_REFUSAL = {
+    socket.AF_INET: (socket.IPPROTO_IP, 11),  # IP_RECVERR
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 25),  # IPV6_RECVERR
+}
 _UNKNOWN_TID = Error(TftpErrorCode.UNKNOWN_TID, "Unknown transfer ID").encode()
 
 _Address = tuple[object, ...]
@@ -185,9 +188,9 @@ def _line(location: Location, machine: Sender | Receiver) -> Generator["_Line"]:
     family, *_, address = found[0]
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WINDOW_BUFFER_BYTES)
-        if sys.platform == "linux" and family == socket.AF_INET:
+        if sys.platform == "linux":
             # Otherwise nobody tells that the server's port is closed.
-            sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+            sock.setsockopt(*_TELL_REFUSAL[family], 1)
         line = _Line(sock, location, address)
         try:
             yield line

@@ -126,7 +126,7 @@ class TftpServer:
                     loop.remove_reader(listener.socket)
                     if self.transport is listener:
                         self.transport = None
-                    tasks.cancel_scope.cancel()
+                    pass
 
     def register_transfer(self, transfer: Conversation) -> None:
         """Count a transfer among those that run."""

@@ -3,9 +3,7 @@
 import errno
 import logging
 import os
-import socket
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import resource
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +11,7 @@ import anyio
 import pytest
 from opendal import AsyncOperator
 
-from jumpstarter_driver_tftp.conftest import PATIENCE, Peer
+from jumpstarter_driver_tftp.conftest import PATIENCE, Peer, serving
 from jumpstarter_driver_tftp.conversation import Conversation
 from jumpstarter_driver_tftp.packet import (
     Ack,
@@ -21,22 +19,9 @@ from jumpstarter_driver_tftp.packet import (
     Error,
     Oack,
     Opcode,
-    Packet,
     Request,
 )
 from jumpstarter_driver_tftp.server import TftpErrorCode, TftpServer
-
-
-@pytest.fixture
-def server(root: Path) -> TftpServer:
-    return TftpServer("127.0.0.1", 0, AsyncOperator("fs", root=str(root)))
-
-
-@asynccontextmanager
-async def serving(server: TftpServer, peer: Peer) -> AsyncGenerator[TftpServer]:
-    """Run a server that `peer` talks to."""
-    async with server.running() as peer.server:
-        yield server
 
 
 def everything_below(root: Path) -> dict[Path, bytes | None]:
@@ -335,77 +320,6 @@ async def test_granted_timeout_is_kept(server: TftpServer, peer: Peer):
         assert 0.9 < anyio.current_time() - before < 2.0
 
 
-async def test_repeated_ack_sends_nothing(server: TftpServer, peer: Peer):
-    async with serving(server, peer):
-        await peer.read("boot.img")
-        second = await peer.answer(Ack(1))
-        assert isinstance(second, Data)
-        assert second.block == 2
-        for _ in range(3):
-            await peer.send(Ack(1).encode())
-        third = await peer.answer(Ack(2))
-        assert isinstance(third, Data)
-        assert third.block == 3
-        assert peer.nothing_waits()
-
-
-async def test_each_transfer_has_its_own_port(server: TftpServer, peer: Peer):
-    async with serving(server, peer):
-        await peer.read("boot.img")
-        assert peer.transfer != server.address
-        assert peer.transfer[0] == "127.0.0.1"
-
-
-async def test_wrong_port_gets_error_5_and_disturbs_nothing(server: TftpServer, peer: Peer):
-    async with serving(server, peer):
-        await peer.read("boot.img")
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(0)
-            stranger = Peer(sock)
-            stranger.transfer = peer.transfer
-            for datagram in (Ack(1), Data(1, b"x"), Request(Opcode.RRQ, "a", "octet")):
-                answer = await stranger.answer(datagram)
-                assert answer == Error(TftpErrorCode.UNKNOWN_TID, "Unknown transfer ID")
-            await stranger.send(Error(0, "stop").encode())
-            assert peer.nothing_waits()
-            second = await peer.answer(Ack(1))
-            assert isinstance(second, Data)
-            assert second.block == 2
-            assert stranger.nothing_waits()
-
-
-async def test_malformed_packet_on_a_transfer_is_not_fatal(server: TftpServer, peer: Peer):
-    async with serving(server, peer):
-        await peer.read("boot.img")
-        for datagram in (b"", b"\0\4", b"\0\77\0\0"):
-            await peer.send(datagram)
-            answer = await peer.receive()
-            assert isinstance(answer, Error)
-            assert answer.code == TftpErrorCode.ILLEGAL_OPERATION
-        second = await peer.answer(Ack(1))
-        assert isinstance(second, Data)
-        assert second.block == 2
-
-
-async def test_repeated_request_gets_the_same_answer_from_the_same_port(
-    server: TftpServer, peer: Peer
-):
-    async with serving(server, peer):
-        first = await peer.read("boot.img")
-        port = peer.transfer
-        assert await peer.read("boot.img") == first
-        assert peer.transfer == port
-        assert len(server.active_transfers) == 1
-
-
-async def test_new_request_from_the_same_port_replaces_the_transfer(server: TftpServer, peer: Peer):
-    async with serving(server, peer):
-        await peer.read("boot.img")
-        first = peer.transfer
-        assert await peer.fetch(await peer.read("pxe/boot.img")) == b"in a sub-directory"
-        assert peer.transfer != first
-
-
 async def test_client_that_closes_its_port_costs_nothing(root: Path, peer: Peer):
     server = Watched(root, timeout=0.05, retries=1000)
     async with serving(server, peer):
@@ -413,75 +327,6 @@ async def test_client_that_closes_its_port_costs_nothing(root: Path, peer: Peer)
         peer.socket.close()
         with anyio.fail_after(PATIENCE):
             await server.ended.wait()
-
-
-async def test_shutdown_tells_a_client_in_the_middle(server: TftpServer, peer: Peer):
-    async with serving(server, peer):
-        await peer.read("boot.img")
-    assert await peer.receive() == Error(TftpErrorCode.NOT_DEFINED, "Server is stopping")
-
-
-async def test_window_goes_out_as_a_whole(server: TftpServer, peer: Peer):
-    async with serving(server, peer):
-        await peer.read("boot.img", ("windowsize", "2"))
-        packets: list[Packet] = [await peer.answer(Ack(0)), await peer.receive()]
-        assert [packet.block for packet in packets if isinstance(packet, Data)] == [1, 2]
-        assert peer.nothing_waits()
-        third = await peer.answer(Ack(2))
-        assert isinstance(third, Data)
-        assert (third.block, len(third.data)) == (3, 256)
-
-
-async def test_file_replaced_meanwhile_is_served_as_it_was(
-    server: TftpServer, peer: Peer, root: Path
-):
-    (root / "file").write_bytes(b"old" * 200_000)
-    async with serving(server, peer):
-        await peer.read("file", ("blksize", "8192"))
-        first = await peer.answer(Ack(0))
-        (root / "new").write_bytes(b"new" * 200_000)
-        (root / "new").rename(root / "file")
-        assert await peer.fetch(first, 8192) == b"old" * 200_000
-
-
-async def test_file_cut_short_meanwhile_is_an_error_not_a_short_file(
-    server: TftpServer, peer: Peer, root: Path
-):
-    (root / "file").write_bytes(bytes(1_000_000))
-    async with serving(server, peer):
-        packet = await peer.read("file", ("blksize", "60000"))
-        packet = await peer.answer(Ack(0))
-        os.truncate(root / "file", 300_000)
-        while isinstance(packet, Data):
-            assert len(packet.data) == 60000
-            packet = await peer.answer(Ack(packet.block))
-        assert packet == Error(TftpErrorCode.NOT_DEFINED, "File changed while it was sent")
-
-
-@pytest.mark.parametrize("host", ["::1", "::"])
-async def test_ipv6(root: Path, host: str):
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(0)
-        peer = Peer(sock)
-        async with TftpServer(host, 0, root).running() as (_, port):
-            peer.server = ("::1", port)
-            assert await peer.fetch(await peer.read("pxe/boot.img")) == b"in a sub-directory"
-            assert peer.transfer[0] == "::1"
-            answer = await peer.read("missing")
-            assert answer == NOT_FOUND
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])  # noqa: S104 - this is the case
-@pytest.mark.parametrize("asked", ["127.0.0.1", "127.0.0.2"])
-async def test_answers_leave_from_the_address_that_was_asked(
-    root: Path, peer: Peer, host: str, asked: str
-):
-    async with TftpServer(host, 0, root).running() as (_, port):
-        peer.server = (asked, port)
-        assert await peer.fetch(await peer.read("pxe/boot.img")) == b"in a sub-directory"
-        assert peer.transfer[0] == asked
-        assert await peer.read("missing") == NOT_FOUND
-        assert peer.transfer == (asked, port)
 
 
 async def test_each_request_is_logged(
@@ -501,20 +346,20 @@ async def test_each_request_is_logged(
     assert "'pxe/boot.img' complete after 1 blocks of 512" in text
 
 
-async def test_many_clients_at_once(server: TftpServer, root: Path):
-    contents = [os.urandom(20_000) for _ in range(20)]
-    for number, content in enumerate(contents):
-        (root / str(number)).write_bytes(content)
-    fetched: dict[int, bytes] = {}
-
-    async def client(number: int, address: tuple[str, int]) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(0)
-            peer = Peer(sock)
-            peer.server = address
-            fetched[number] = await peer.fetch(await peer.read(str(number)))
-
-    async with server.running() as address, anyio.create_task_group() as tasks:
-        for number in range(len(contents)):
-            tasks.start_soon(client, number, address)
-    assert [fetched[number] for number in range(len(contents))] == contents
+async def test_without_descriptors_the_client_is_told_and_the_server_goes_on(
+    server: TftpServer, peer: Peer
+):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with serving(server, peer):
+        # Fill the gaps, so that the limit leaves exactly two: enough for the file alone.
+        used = [os.open("/dev/null", os.O_RDONLY)]
+        while used[-1] < max(map(int, os.listdir("/proc/self/fd"))) - 1:
+            used.append(os.open("/dev/null", os.O_RDONLY))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used[-1] + 3, hard))
+        try:
+            assert await peer.read("boot.img") == Error(TftpErrorCode.NOT_DEFINED, "Server is busy")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for descriptor in used:
+                os.close(descriptor)
+        assert await peer.fetch(await peer.read("pxe/boot.img")) == b"in a sub-directory"

@@ -29,8 +29,9 @@ def peer_interpreter(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True)
         return Path(done.stdout.strip())
     environment = tmp_path_factory.mktemp("peer")
-    venv.create(environment, with_pip=True)
+    venv.create(environment)
     peer = environment / "bin" / "python"
-    argv = [str(peer), "-m", "pip", "install", "--quiet", "jumpstarter-protocol==0.9.0"]
-    subprocess.run(argv, check=True)
+    # Our own pip serves the new environment, because not every Python can give it one.
+    pip = [sys.executable, "-m", "pip", "--python", str(peer)]
+    subprocess.run([*pip, "install", "--quiet", "jumpstarter-protocol==0.9.0"], check=True)
     return peer

@@ -10,7 +10,7 @@ from jumpstarter.utils.env import env
 
 __all__ = ["JumpstarterTest"]
 
-_OUTSIDE = "no device: run pytest inside `jmp shell`, for instance `jmp shell -- pytest`"
+_OUTSIDE = "run pytest inside `jmp shell`, for instance `jmp shell --exporter NAME -- pytest`"
 
 
 class JumpstarterTest:
@@ -23,5 +23,9 @@ class JumpstarterTest:
     @classmethod
     def client(cls) -> Generator[DriverClient]:
         """Yield the client of the exporter's root driver; one connection for the whole class."""
-        with env() as client:
-            yield client
+        try:
+            with env() as client:
+                yield client
+        except EnvironmentVariableNotSetError as error:
+            # Raised, not called: a failure of the fixture shows this line and no traceback.
+            raise pytest.fail.Exception(f"{error.message}: {_OUTSIDE}", pytrace=False) from None

@@ -1,1 +1,1 @@
-"""Widgets on the bench. Import what you need from `driver` or `client`: neither loads the other."""
+"""Widgets on the bench: `driver` runs in the exporter, `client` in the test."""

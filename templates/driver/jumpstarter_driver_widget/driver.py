@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 
 @dataclass(kw_only=True)
 class Widget(Driver):
-    """A widget with a level between 0 and `limit`; its fields are the keys of `config`."""
+    """A widget with a level; its fields are the keys of `config`."""
 
     limit: int = 100
     level: int = Field(default=0, init=False)

@@ -64,18 +64,13 @@ def list_names(kind: BusKind, busctl: str) -> str:
 
 
 @pytest.mark.parametrize("kind", ["system", "session"])
-@pytest.mark.parametrize("listen", ["unix:path={directory}/bus", "tcp:host=127.0.0.1,port=0"])
 def test_names_are_listed_through_the_adapter(
-    kind: BusKind,
-    listen: str,
-    tmp_path: Path,
-    program: Program,
-    monkeypatch: pytest.MonkeyPatch,
+    kind: BusKind, tmp_path: Path, program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     daemon = program("dbus-daemon", "dbus-daemon")
     busctl = program("busctl", "systemd")
     variable = ENVIRONMENT[kind]
-    with bus(kind, listen.format(directory=tmp_path), tmp_path, daemon) as address:
+    with bus(kind, f"unix:path={tmp_path}/bus", tmp_path, daemon) as address:
         monkeypatch.setenv(variable, address)
         driver = DbusNetwork(kind=kind)
         # What is listed below cannot have come over a shorter way.
@@ -87,6 +82,18 @@ def test_names_are_listed_through_the_adapter(
                 assert os.environ[variable].startswith("tcp:host=127.0.0.1,port=")
                 assert "org.freedesktop.DBus" in list_names(kind, busctl)
             assert os.environ[variable] == "unix:path=/nowhere"
+
+
+def test_bus_on_a_tcp_port_is_reached(
+    tmp_path: Path, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = program("dbus-daemon", "dbus-daemon")
+    with bus("session", "tcp:host=127.0.0.1,port=0", tmp_path, daemon) as address:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
+        with serve(DbusNetwork(kind="session")) as client, client.stream() as stream:
+            # D-Bus Specification, "Authentication Protocol": the server lists its mechanisms.
+            stream.send(b"\0AUTH\r\n")
+            assert stream.receive() == b"REJECTED EXTERNAL\r\n"
 
 
 def test_client_is_a_context_like_the_adapter(

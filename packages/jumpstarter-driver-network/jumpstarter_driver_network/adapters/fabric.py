@@ -12,7 +12,7 @@ from jumpstarter_driver_network.extras import extra
 from .portforward import tcp_portforward
 
 with extra("fabric"):
-    from fabric import Config, Connection
+    from fabric import Config, Connection  # pyright: ignore[reportMissingTypeStubs] - it has none
 
 
 @asynccontextmanager

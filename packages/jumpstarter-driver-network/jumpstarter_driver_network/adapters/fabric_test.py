@@ -3,10 +3,13 @@
 import os
 import socket
 import subprocess
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol, cast
 
 import pytest
+from jumpstarter.client import DriverClient
 from jumpstarter.common.utils import serve
 
 from jumpstarter_driver_network.adapters import FabricAdapter
@@ -14,6 +17,36 @@ from jumpstarter_driver_network.driver import EchoNetwork, TcpNetwork
 
 Address = tuple[str, int]
 Program = Callable[[str, str], str]
+
+
+class Result(Protocol):
+    stdout: str
+    stderr: str
+    exited: int
+
+
+class Shell(Protocol):
+    """What is used of a fabric.Connection, which has no annotations."""
+
+    host: str
+    port: int
+    user: str
+    forward_agent: bool
+    connect_timeout: int
+    connect_kwargs: Mapping[str, str]
+    inline_ssh_env: bool
+    is_connected: bool
+
+    def run(self, command: str, **options: bool) -> Result: ...
+    def put(self, local: str, remote: str) -> object: ...
+    def get(self, remote: str, local: str) -> object: ...
+
+
+@contextmanager
+def connect(client: DriverClient, **parameters: object) -> Generator[Shell]:
+    adapter = cast("Callable[..., AbstractContextManager[Shell]]", FabricAdapter)
+    with adapter(client=client, **parameters) as connection:
+        yield connection
 
 
 def make_key(path: Path, keygen: str) -> Path:
@@ -67,14 +100,16 @@ def test_commands_and_files(ssh_server: Address, user_key: Path, tmp_path: Path)
     local.write_bytes(os.urandom(300_000))
     with (
         serve(TcpNetwork(host=host, port=port)) as client,
-        FabricAdapter(
-            client=client,
+        connect(
+            client,
             user=os.environ.get("USER", "root"),
             connect_timeout=20,
             connect_kwargs={"key_filename": str(user_key), "allow_agent": False},
         ) as connection,
     ):
-        result = connection.run("echo out; echo err >&2; exit 3", hide=True, warn=True)
+        result = connection.run(
+            "echo out; echo err >&2; exit 3", hide=True, warn=True, in_stream=False
+        )
         assert (result.stdout, result.stderr, result.exited) == ("out\n", "err\n", 3)
         connection.put(str(local), str(remote))
         assert remote.read_bytes() == local.read_bytes()
@@ -87,8 +122,8 @@ def test_commands_and_files(ssh_server: Address, user_key: Path, tmp_path: Path)
 def test_parameters_reach_the_connection() -> None:
     with (
         serve(EchoNetwork()) as client,
-        FabricAdapter(
-            client=client,
+        connect(
+            client,
             user="somebody",
             forward_agent=True,
             connect_timeout=7,

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 
 import pexpect
 import pytest
+from jumpstarter.client.core import DriverError
 from jumpstarter.common.utils import serve
 
 from jumpstarter_driver_network.adapters import PexpectAdapter
@@ -13,7 +14,7 @@ from jumpstarter_driver_network.driver import TcpNetwork
 
 Address = tuple[str, int]
 Script = Callable[[socket.socket], bytes]
-Target = Callable[[Script], tuple[Address, "Future[bytes]"]]
+Target = Callable[[Script], tuple[Address, Future[bytes]]]
 
 
 def log_in(conn: socket.socket) -> bytes:
@@ -32,10 +33,20 @@ def test_expect_and_send(tcp_target: Target) -> None:
             session.expect_exact("login: ", timeout=20)
             session.sendline("root")
             session.expect_exact("welcome root", timeout=20)
-        # Leaving closes the connection.
-        assert done.result(20) == b""
+            session.sendline("reboot")
+        # Leaving closes the connection, behind what was sent.
+        assert done.result(20) == b"reboot\n"
         with pytest.raises((OSError, ValueError)):
             session.sendline("too late")
+
+
+def test_target_that_cannot_be_reached_is_named(free_tcp_port: int) -> None:
+    with (
+        serve(TcpNetwork(host="127.0.0.1", port=free_tcp_port)) as client,
+        pytest.raises(DriverError, match=f"tcp://127.0.0.1:{free_tcp_port}"),
+        PexpectAdapter(client=client),
+    ):
+        pass
 
 
 def test_end_of_the_target_is_the_end_of_file(tcp_target: Target) -> None:

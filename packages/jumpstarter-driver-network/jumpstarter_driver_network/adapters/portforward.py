@@ -35,8 +35,8 @@ async def handler(client: DriverClient, method: str, conn: AnyByteStream) -> Non
         except BrokenResourceError as error:
             logger.debug("forward to %s.%s broke: %s", client.name, method, error)
             await reset_stream(conn)
-        except (JumpstarterException, OSError) as error:
-            logger.warning("cannot forward to %s.%s: %s", client.name, method, error)
+        except JumpstarterException as error:
+            logger.warning("cannot forward to %s.%s: %s", client.name, method, error.message)
             await reset_stream(conn)
         except Exception:
             logger.exception("forward to %s.%s failed", client.name, method)

@@ -1,12 +1,15 @@
 """Datagrams through a local UDP port to a real socket and back."""
 
 import socket
-from collections.abc import Generator
+import threading
+from collections.abc import AsyncGenerator, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 from jumpstarter.common.utils import serve
+from jumpstarter.driver import exportstream
+from jumpstarter.streams.forwarding import AnyByteStream
 
 from jumpstarter_driver_network.adapters import UdpPortforwardAdapter
 from jumpstarter_driver_network.driver import EchoNetwork, UdpNetwork
@@ -31,11 +34,11 @@ def target() -> Generator[socket.socket]:
 
 
 @contextmanager
-def forwarded(target: socket.socket, *, idle_timeout: float = 60.0) -> Generator[Address]:
+def forwarded(target: socket.socket) -> Generator[Address]:
     host, port = target.getsockname()
     with (
         serve(UdpNetwork(host=host, port=port)) as client,
-        UdpPortforwardAdapter(client=client, idle_timeout=idle_timeout) as address,
+        UdpPortforwardAdapter(client=client) as address,
     ):
         yield address
 
@@ -72,32 +75,35 @@ def test_sender_keeps_its_stream(target: socket.socket) -> None:
         assert target.recvfrom(65535) == (b"second", peer)
 
 
-def test_quiet_sender_is_forgotten_and_begins_anew(target: socket.socket) -> None:
-    with forwarded(target, idle_timeout=0.05) as address, udp_socket() as local:
-        local.sendto(b"first", address)
-        _, first = target.recvfrom(65535)
-        # The stream of the first datagram is closed: what is sent to it now meets no socket.
-        await_refusal(first)
-        local.sendto(b"second", address)
-        _, second = target.recvfrom(65535)
-        assert second != first
-        target.sendto(b"answer", second)
-        assert local.recv(65535) == b"answer"
+class WatchedEcho(EchoNetwork):
+    """An echo that tells when one of its streams has been closed."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.closed = threading.Event()
 
-def await_refusal(peer: Address) -> None:
-    """Return when no socket is bound to `peer` any more."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.settimeout(0.05)
-        probe.connect(peer)
-        while True:
+    @exportstream
+    @asynccontextmanager
+    async def connect(self) -> AsyncGenerator[AnyByteStream]:
+        async with super().connect() as stream:
             try:
-                probe.send(b"")
-                probe.recv(1)
-            except TimeoutError:
-                continue
-            except ConnectionRefusedError:
-                return
+                yield stream
+            finally:
+                self.closed.set()
+
+
+def test_quiet_sender_is_forgotten_and_begins_anew() -> None:
+    driver = WatchedEcho()
+    with (
+        serve(driver) as client,
+        UdpPortforwardAdapter(client=client, idle_timeout=1.0) as address,
+        udp_socket() as local,
+    ):
+        local.sendto(b"first", address)
+        assert local.recv(65535) == b"first"
+        assert driver.closed.wait(PATIENCE)
+        local.sendto(b"second", address)
+        assert local.recv(65535) == b"second"
 
 
 def test_refusing_target_is_tried_again(free_udp_port: int) -> None:

@@ -1,4 +1,4 @@
-"""WebSockets as byte streams. Naming one imports its library, which an extra installs."""
+"""WebSockets as byte streams. Naming one imports its library, which may need an extra."""
 
 from importlib import import_module
 

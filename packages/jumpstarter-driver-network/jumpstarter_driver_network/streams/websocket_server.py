@@ -12,23 +12,19 @@ from dataclasses import dataclass, field
 from anyio import BrokenResourceError, ClosedResourceError, EndOfStream, Lock, move_on_after
 from anyio.abc import ObjectStream
 from jumpstarter.streams.forwarding import AnyByteStream, reset_stream
-
-from jumpstarter_driver_network.extras import extra
-
-with extra("novnc"):
-    from wsproto import ConnectionType, WSConnection
-    from wsproto.connection import ConnectionState
-    from wsproto.events import (
-        AcceptConnection,
-        BytesMessage,
-        CloseConnection,
-        Event,
-        Ping,
-        RejectConnection,
-        Request,
-        TextMessage,
-    )
-    from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+from wsproto import ConnectionType, WSConnection
+from wsproto.connection import ConnectionState
+from wsproto.events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    Event,
+    Ping,
+    RejectConnection,
+    Request,
+    TextMessage,
+)
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 # RFC 6455 section 7.4.1: the purpose of the connection has been fulfilled.
 NORMAL_CLOSURE = 1000

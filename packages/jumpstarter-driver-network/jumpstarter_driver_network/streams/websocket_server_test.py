@@ -130,20 +130,24 @@ async def test_end_of_input_keeps_the_connection() -> None:
 
 async def test_end_of_input_closes_when_asked_to() -> None:
     received: list[bytes] = []
+    ended = Event()
 
     async def finish(conn: SocketStream) -> None:
         async with WebsocketServerStream(stream=conn, close_at_eof=True) as stream:
             await stream.send(b"last")
             await stream.send_eof()
             received.extend([item async for item in stream])
+        ended.set()
 
-    async with TemporaryTcpListener(finish) as address:
-        async with websockets.connect(url(address)) as client:
-            await client.send(b"one")
-            assert await client.recv() == b"last"
-            with pytest.raises(ConnectionClosedOK):
-                await client.recv()
-            await client.wait_closed()
+    async with (
+        TemporaryTcpListener(finish) as address,
+        websockets.connect(url(address)) as client,
+    ):
+        await client.send(b"one")
+        assert await client.recv() == b"last"
+        with pytest.raises(ConnectionClosedOK):
+            await client.recv()
+        await ended.wait()
     assert received == [b"one"]
 
 

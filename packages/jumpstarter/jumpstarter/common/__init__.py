@@ -25,8 +25,6 @@ _HOMES = {
     "get_fls_github_url": "jumpstarter.driver.fls",
 }
 
-__all__ = ["exceptions", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll] - the names are fetched on demand
-
 
 def __getattr__(name: str) -> object:
     """Fetch `name` from its home and keep it."""

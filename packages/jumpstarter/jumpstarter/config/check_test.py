@@ -4,7 +4,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jumpstarter.config.check import (
@@ -231,11 +231,13 @@ _KEYS = st.sampled_from(
 _FILES = st.dictionaries(
     _KEYS,
     st.recursive(
-        _LEAVES, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_KEYS, inner)
+        _LEAVES,
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_KEYS, inner, max_size=4),
     ),
 )
 
 
+@settings(max_examples=60, deadline=None)  # the machine may be busy
 @given(_FILES)
 def test_a_check_finds_something_wherever_loading_fails(data: dict[str, object]) -> None:
     text = repr(data).replace("None", "null").replace("True", "true")

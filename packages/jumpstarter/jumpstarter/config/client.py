@@ -63,14 +63,14 @@ class ClientConfigV1Alpha1(BaseModel):
 
     alias: str = "default"
     path: Path | None = None
-    apiVersion: Literal["jumpstarter.dev/v1alpha1"] = API_VERSION
+    apiVersion: Literal["jumpstarter.dev/v1alpha1"] = API_VERSION  # noqa: N815 - the file's key
     kind: Literal["ClientConfig"] = "ClientConfig"
     metadata: ObjectMeta
     endpoint: str | None = None
     tls: TLSConfigV1Alpha1 = Field(default_factory=TLSConfigV1Alpha1)
     token: str | None = Field(default=None, repr=False)
     refresh_token: str | None = Field(default=None, repr=False)
-    grpcOptions: GrpcOptions = Field(default_factory=dict[str, str | int])
+    grpcOptions: GrpcOptions = Field(default_factory=dict[str, str | int])  # noqa: N815 - the file's key
     drivers: ClientConfigV1Alpha1Drivers = Field(default_factory=ClientConfigV1Alpha1Drivers)
     shell: ShellConfigV1Alpha1 = Field(default_factory=ShellConfigV1Alpha1)
     leases: ClientConfigV1Alpha1Lease = Field(default_factory=ClientConfigV1Alpha1Lease)
@@ -288,7 +288,7 @@ class UserConfigV1Alpha1(BaseModel):
     BASE_CONFIG_PATH: ClassVar[Path] = locations.CONFIG_PATH
     USER_CONFIG_PATH: ClassVar[Path] = locations.CONFIG_PATH / "config.yaml"
 
-    apiVersion: Literal["jumpstarter.dev/v1alpha1"] = API_VERSION
+    apiVersion: Literal["jumpstarter.dev/v1alpha1"] = API_VERSION  # noqa: N815 - the file's key
     kind: Literal["UserConfig"] = "UserConfig"
     config: UserConfigV1Alpha1Config
 

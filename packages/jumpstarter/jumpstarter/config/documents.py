@@ -118,7 +118,7 @@ def dump(value: object) -> str:
 class _Loader(yaml.SafeLoader):
     """SafeLoader, except that a value that its tag cannot hold is an error with a line."""
 
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:  # noqa: FBT001, FBT002 - the library's signature
         try:
             return cast("object", super().construct_object(node, deep=deep))  # pyright: ignore[reportUnknownMemberType] - untyped in the library
         except _UNREADABLE:

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jumpstarter.config.documents import DocumentError, dump, parse
@@ -98,6 +98,7 @@ def test_what_yaml_has_no_form_for_is_not_written() -> None:
         dump({"a": object()})
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.text(alphabet=YAML_CHARACTERS, max_size=60))
 def test_any_text_is_a_document_or_an_error_of_one_line(text: str) -> None:
     try:
@@ -117,6 +118,7 @@ def test_odd_line_breaks_are_kept(character: str) -> None:
     assert parse(dump(value)).value == value
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     st.recursive(
         _SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20

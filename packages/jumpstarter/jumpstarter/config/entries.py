@@ -142,13 +142,13 @@ class ExporterConfigV1Alpha1DriverInstance(RootModel[_Entry]):
         """
         return cls._parse(config, None)
 
-    def instantiate(self):
+    def instantiate(self):  # noqa: ANN201 - inferred: the type lives in the layer above
         """Build the driver and those below it.
 
         Raises:
             ConfigurationError: a driver is not installed, or does not accept its configuration.
         """
-        from jumpstarter import local
+        from jumpstarter import local  # noqa: PLC0415 - builds what this only describes
 
         return local.instantiate(self)
 

@@ -80,7 +80,7 @@ class ExporterConfigV1Alpha1(BaseModel):
     SYSTEM_CONFIG_PATH: ClassVar[Path] = locations.SYSTEM_PATH / "exporters"
 
     alias: str = "default"
-    apiVersion: Literal["jumpstarter.dev/v1alpha1"] = Field(
+    apiVersion: Literal["jumpstarter.dev/v1alpha1"] = Field(  # noqa: N815 - the file's key
         default=API_VERSION, description="Version of this format."
     )
     kind: Literal["ExporterConfig"] = Field(
@@ -96,7 +96,7 @@ class ExporterConfigV1Alpha1(BaseModel):
     token: str | None = Field(
         default=None, repr=False, description="Secret that the controller gave to this exporter."
     )
-    grpcOptions: GrpcOptions = Field(
+    grpcOptions: GrpcOptions = Field(  # noqa: N815 - the file's key
         default_factory=dict[str, str | int],
         description="gRPC channel options, added to the defaults.",
     )
@@ -254,28 +254,23 @@ class ExporterConfigV1Alpha1(BaseModel):
         files.delete(path)
         return path
 
-    def serve_unix(self):
+    def serve_unix(self):  # noqa: ANN201 - inferred: the type lives in the layer above
         """Serve the drivers on a Unix socket while the context lasts; it yields the path."""
-        from jumpstarter import local
+        from jumpstarter import local  # noqa: PLC0415 - builds what this only describes
 
         return local.serve_exporter_unix(self)
 
-    def serve_unix_async(self):
+    def serve_unix_async(self):  # noqa: ANN201 - inferred: the type lives in the layer above
         """Do as `serve_unix`, on the running event loop."""
-        from jumpstarter import local
+        from jumpstarter import local  # noqa: PLC0415 - builds what this only describes
 
         return local.serve_exporter_unix_async(self)
 
-    def create_exporter(self, *, standalone: bool = False):
+    def create_exporter(self, *, standalone: bool = False):  # noqa: ANN201 - inferred: the type lives in the layer above
         """Yield the exporter while the context lasts; `standalone` serves without a controller."""
-        from jumpstarter import local
+        from jumpstarter import local  # noqa: PLC0415 - builds what this only describes
 
         return local.create_exporter(self, standalone=standalone)
-
-    async def serve(self) -> None:
-        """Register with the controller and serve until stopped."""
-        async with self.create_exporter() as exporter:
-            await exporter.serve()
 
     @classmethod
     def _user_path(cls, alias: str) -> Path:
@@ -311,7 +306,8 @@ def exporter_key_hint(location: Location) -> str:
     """Say what to write instead of the unknown key of an exporter file at this location."""
     if location[0] == "export":
         return entry_key_hint(location)
-    section = _SECTIONS.get(location[0]) if len(location) == 2 else HookInstanceConfigV1Alpha1
+    in_hook = location[0] == "hooks" and location[1:-1]
+    section = HookInstanceConfigV1Alpha1 if in_hook else _SECTIONS.get(location[0])
     return suggestion(str(location[-1]), field_keys(section)) if section else ""
 
 

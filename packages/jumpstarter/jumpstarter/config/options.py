@@ -13,7 +13,7 @@ def _option(value: object) -> object:
     if isinstance(value, bool):
         return int(value)
     if not isinstance(value, str | int):
-        raise ValueError("must be text or a whole number")
+        raise ValueError("must be text or a whole number")  # noqa: TRY004 - pydantic collects ValueError
     return value
 
 

@@ -15,7 +15,7 @@ def is_accepted(text: str) -> bool:
     schema = exporter_json_schema()
     Draft202012Validator.check_schema(schema)
     data = cast("dict[str, str]", parse(text).value)
-    return Draft202012Validator(schema).is_valid(data)
+    return Draft202012Validator(schema).is_valid(data)  # pyright: ignore[reportUnknownMemberType] - an overload of the library is untyped
 
 
 @pytest.mark.parametrize(

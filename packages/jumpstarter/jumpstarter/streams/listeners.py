@@ -18,6 +18,8 @@ import anyio
 from anyio import AsyncContextManagerMixin, ContextManagerMixin
 from anyio.abc import TaskGroup
 
+from jumpstarter.model.errors import JumpstarterException
+
 from .background import background_tasks
 from .binding import bind_ports, bind_unix
 from .sockets import SocketStream
@@ -146,6 +148,9 @@ async def _serve(connection: socket.socket, handler: ConnectionHandler) -> None:
     stream = SocketStream(connection)
     try:
         await handler(stream)
+    except JumpstarterException as error:
+        _logger.warning("connection reset: %s", error)
+        await stream.reset()
     except _CONNECTION_ERRORS as error:
         _logger.info("connection ended: %s: %s", type(error).__name__, error)
         await stream.reset()

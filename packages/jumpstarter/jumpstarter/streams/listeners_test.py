@@ -11,6 +11,7 @@ import anyio
 import pytest
 from anyio import to_thread
 
+from jumpstarter.model.errors import JumpstarterException
 from jumpstarter.streams import listeners
 from jumpstarter.streams.listeners import (
     TemporarySocket,
@@ -183,6 +184,19 @@ async def test_broken_connection_is_no_traceback(caplog: pytest.LogCaptureFixtur
             await stream.reset()
             await ended.wait()
     assert "BrokenResourceError" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+async def test_error_made_for_users_is_one_line(caplog: pytest.LogCaptureFixture):
+    async def handler(_: SocketStream) -> None:
+        raise JumpstarterException("the board is off: switch it on")
+
+    async with TemporaryTcpListener(handler) as address, await connect_tcp(*address) as stream:
+        with pytest.raises(anyio.BrokenResourceError):
+            await stream.receive()
+    assert [record.getMessage() for record in caplog.records] == [
+        "connection reset: the board is off: switch it on"
+    ]
     assert "Traceback" not in caplog.text
 
 

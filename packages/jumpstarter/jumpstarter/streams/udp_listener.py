@@ -19,6 +19,8 @@ from anyio import AsyncContextManagerMixin
 from anyio.abc import ObjectStream, SocketAttribute, TaskGroup
 from anyio.lowlevel import checkpoint
 
+from jumpstarter.model.errors import JumpstarterException
+
 from .background import background_tasks
 from .binding import bind_ports
 from .idle_table import IdleTable
@@ -205,6 +207,8 @@ class _Port:
         with stream.scope:
             try:
                 await self._handler(stream)
+            except JumpstarterException as error:
+                _logger.warning("stream of a sender ended: %s", error)
             except _EXPECTED as error:
                 _logger.info("stream of a sender ended: %s: %s", type(error).__name__, error)
             except Exception:

@@ -4,7 +4,7 @@ import errno
 import logging
 import socket
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import anyio
 import anyio.abc
@@ -12,6 +12,7 @@ import pytest
 from anyio import to_thread
 from anyio.lowlevel import checkpoint
 
+from jumpstarter.model.errors import JumpstarterException
 from jumpstarter.streams.udp_listener import (
     QUEUED_DATAGRAMS,
     SenderStream,
@@ -186,18 +187,22 @@ async def test_failing_handler_ends_its_stream_and_the_listener_goes_on(
             raise RuntimeError("a fault in the handler")
         if datagram == b"broken":
             raise anyio.BrokenResourceError
+        if datagram == b"refused":
+            raise JumpstarterException("the board is off: switch it on")
         await stream.send(datagram)
 
     with caplog.at_level(logging.INFO):
         async with TemporaryUdpListener(handler) as address:
-            with sender_to(address) as bad, sender_to(address) as broken, sender_to(address) as ok:
-                bad.send(b"bad")
-                broken.send(b"broken")
-                ok.send(b"fine")
-                assert await hear(ok) == b"fine"
+            with ExitStack() as stack:
+                for datagram in (b"bad", b"broken", b"refused"):
+                    stack.enter_context(sender_to(address)).send(datagram)
+                fine = stack.enter_context(sender_to(address))
+                fine.send(b"fine")
+                assert await hear(fine) == b"fine"
     assert "a fault in the handler" in caplog.text
     assert caplog.text.count("Traceback") == 1
     assert "BrokenResourceError" in caplog.text
+    assert "stream of a sender ended: the board is off: switch it on" in caplog.text
 
 
 async def test_closed_stream_refuses_and_the_sender_begins_another():

@@ -1,0 +1,108 @@
+"""Serves an exporter on a TCP port, one session after the other, until a signal."""
+
+import logging
+import os
+import signal
+import ssl
+
+import anyio
+import anyio.abc
+import click
+import grpc
+from jumpstarter.config.exporter import ExporterConfigV1Alpha1
+from jumpstarter.exporter import Exporter
+from jumpstarter.local import create_exporter
+from jumpstarter.model.errors import ConfigurationError
+from jumpstarter.rpc.passphrase import PassphraseInterceptor
+
+from jumpstarter_cli.exporter_files import ExporterFile
+from jumpstarter_cli.listener import Certificate, Listener
+from jumpstarter_cli.loading import load
+
+logger = logging.getLogger(__name__)
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def serve(file: ExporterFile, listener: Listener) -> int:
+    """Serve the exporter that `file` describes until a signal; return the exit code.
+
+    Raises ConfigurationError for a wrong file or certificate, OSError when the address cannot be
+    had, HookExecutionError when a hook must stop it.
+    """
+    config = load(file)
+    credentials = server_credentials(listener.certificate)
+    danger = listener.danger()
+    if danger is not None:
+        logger.warning("%s", danger)
+    return anyio.run(_serve, config, listener, credentials)
+
+
+def server_credentials(certificate: Certificate | None) -> grpc.ServerCredentials | None:
+    """Return what gRPC needs for TLS, or None without a certificate.
+
+    Raises ConfigurationError when the files are no certificate and its key, OSError when they
+    cannot be read.
+    """
+    if certificate is None:
+        return None
+    chain, key = certificate.chain.read_bytes(), certificate.key.read_bytes()
+    try:
+        # gRPC takes anything, and says when it is bound only that this failed.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate.chain, certificate.key)
+    except ssl.SSLError as error:
+        reason = (error.reason or str(error)).lower().replace("_", " ")
+        message = (
+            f"'{certificate.chain}' and '{certificate.key}' are not a certificate and its "
+            f"private key in PEM form: {reason}"
+        )
+        raise ConfigurationError(message) from None
+    return grpc.ssl_server_credentials([(key, chain)])
+
+
+async def _serve(
+    config: ExporterConfigV1Alpha1, listener: Listener, credentials: grpc.ServerCredentials | None
+) -> int:
+    async with (
+        create_exporter(config, standalone=True) as exporter,
+        anyio.create_task_group() as tasks,
+    ):
+        service = _Service(exporter, listener, credentials)
+        await tasks.start(service.watch_signals)
+        await service.serve(once=config.exit_on_lease_end)
+        tasks.cancel_scope.cancel()
+    return 0
+
+
+class _Service:
+    """One exporter at one address."""
+
+    def __init__(
+        self, exporter: Exporter, listener: Listener, credentials: grpc.ServerCredentials | None
+    ) -> None:
+        self._exporter = exporter
+        self._listener = listener
+        self._credentials = credentials
+        self._port = listener.address.port
+        self._is_ready = False
+        self._is_stopping = False
+        self._starting = anyio.CancelScope()
+
+    async def serve(self, *, once: bool) -> None:
+        secret = self._listener.passphrase
+        interceptors = [] if secret is None else [PassphraseInterceptor(secret)]
+        while not self._is_stopping:
+            self._is_ready = False
+            with anyio.CancelScope() as self._starting:
+                await self._exporter.serve_standalone_tcp(
+                    self._listener.address.host,
+                    self._port,
+                    tls_credentials=self._credentials,
+                    interceptors=interceptors,
+                    started=self._ready,
+                )
+            self._is_stopping |= once
+
+    def _ready(self, port: int) -> None:
+        self._is_ready = True
+        if self._port == port: ...

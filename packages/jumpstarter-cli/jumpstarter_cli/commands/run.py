@@ -1,0 +1,33 @@
+"""`jmp run`."""
+
+from typing import Any
+
+import click
+
+from jumpstarter_cli.deferred import deferred
+from jumpstarter_cli.options import FILE, exporter_options, passphrase_options
+
+
+@click.command()
+@exporter_options
+@click.option(
+    "--tls-grpc-listener",
+    metavar="[HOST:]PORT",
+    help="Address to listen on. Without HOST it is 127.0.0.1; for clients elsewhere give one, such "
+    "as 0.0.0.0. Port 0 takes a free one",
+)
+@click.option("--tls-grpc-insecure", is_flag=True, help="Listen without TLS")
+@click.option("--tls-cert", type=FILE, metavar="FILE", help="Certificate, with its chain, as PEM")
+@click.option("--tls-key", type=FILE, metavar="FILE", help="Private key of the certificate, as PEM")
+@passphrase_options
+@click.pass_obj
+def run(log: object, **given: Any) -> int:  # noqa: ANN401 - what the options above make
+    """Run an exporter that listens for a client.
+
+    Prints its address when it is ready, and serves one session after the other, each with new
+    drivers and with its hooks around it, until SIGINT, SIGTERM or SIGHUP. Then the session ends
+    with its afterLease hook, and the exit code is 0. A second signal ends the program at once.
+
+    The exit code is 1 when the exporter cannot start, or when a hook stops it.
+    """
+    return deferred("actions.run:run")(log=log, **given)

@@ -1,0 +1,1 @@
+"""What a driver class says of itself: its fields, and what it exports."""

@@ -1,0 +1,110 @@
+"""Files as they are opened and read, on file systems of several kinds."""
+
+import os
+import threading
+from collections.abc import Generator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from opendal import AsyncOperator
+
+from jumpstarter_driver_tftp.errors import FileRefused
+from jumpstarter_driver_tftp.files import Directory, Files, Store, files_of
+
+
+async def content(files: Files, *path: str, limit: int = 1 << 16) -> bytes:
+    read = b""
+    async with files.open(path) as file:
+        last = False
+        while not last:
+            chunk, last = await file.read(limit)
+            read += chunk
+        assert file.size in {None, len(read)}
+    return read
+
+
+@pytest.fixture
+def memory() -> Generator[Path]:
+    """A directory whose file system cannot tell what it has at hand."""
+    with TemporaryDirectory(dir="/dev/shm") as path:
+        yield Path(path)
+
+
+@pytest.mark.parametrize("size", [0, 1, 1 << 16, (1 << 16) + 1, 1_000_000])
+async def test_file_is_read_to_its_end(root: Path, memory: Path, size: int):
+    expected = os.urandom(size)
+    for directory in (root, memory):
+        (directory / "file").write_bytes(expected)
+        assert await content(Directory(directory), "file") == expected
+
+
+async def test_open_file_stays_as_it_was(root: Path):
+    (root / "file").write_bytes(b"old")
+    async with Directory(root).open(("file",)) as file:
+        (root / "file").unlink()
+        (root / "file").write_bytes(b"other")
+        assert await file.read(100) == (b"old", True)
+
+
+async def test_bytes_that_were_added_are_not_sent(root: Path):
+    (root / "file").write_bytes(b"old")
+    async with Directory(root).open(("file",)) as file:
+        with (root / "file").open("ab") as more:
+            more.write(b"new")
+        assert await file.read(100) == (b"old", True)
+
+
+async def test_nothing_stays_open(root: Path):
+    (root / "out").symlink_to("..")
+    before = os.listdir("/proc/self/fd")
+    for path in (("boot.img",), ("pxe", "boot.img"), ("pxe",), ("none",), ("out", "secret")):
+        try:
+            await content(Directory(root), *path)
+        except FileRefused:
+            continue
+    assert os.listdir("/proc/self/fd") == before
+
+
+async def test_root_may_be_a_link(root: Path):
+    (root.parent / "link").symlink_to(root)
+    assert await content(Directory(root.parent / "link"), "pxe", "boot.img") == (
+        b"in a sub-directory"
+    )
+
+
+async def test_link_that_appears_meanwhile_is_not_followed(root: Path):
+    outside = root.parent / "outside"
+    outside.mkdir()
+    (outside / "boot.img").write_bytes(b"outside")
+    (root / "link").symlink_to(outside)
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.is_set():
+            for path, other in (("pxe", "kept"), ("link", "pxe"), ("pxe", "link"), ("kept", "pxe")):
+                (root / path).rename(root / other)
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    seen: set[bytes | int] = set()
+    try:
+        for _ in range(2000):
+            try:
+                seen.add(await content(Directory(root), "pxe", "boot.img"))
+            except FileRefused as refusal:
+                seen.add(refusal.code)
+    finally:
+        stop.set()
+        swapper.join()
+    assert b"in a sub-directory" in seen
+    assert b"outside" not in seen
+
+
+def test_directory_of_an_operator_is_read_directly(root: Path):
+    assert files_of(AsyncOperator("fs", root=str(root))) == Directory(root)
+    assert files_of(root) == Directory(root)
+
+
+def test_any_other_operator_is_asked_itself():
+    assert isinstance(files_of(AsyncOperator("memory")), Store)
