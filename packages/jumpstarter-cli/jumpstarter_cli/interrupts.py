@@ -1,4 +1,4 @@
-"""Signals that ask the program to end, made into an orderly end: every context is left."""
+"""Signals that ask the program to end. One that was ignored when the program began stays so."""
 
 import signal
 from collections.abc import Generator
@@ -6,16 +6,20 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+def heeded(*numbers: signal.Signals) -> list[signal.Signals]:
+    """Return those of the signals that are not ignored: `nohup` and job control ignore some."""
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 @contextmanager
 def interruptible() -> Generator[None]:
-    """Raise KeyboardInterrupt in the main thread for SIGTERM and SIGHUP too, inside the context.
+    """Make SIGTERM and SIGHUP raise KeyboardInterrupt in the main thread, as SIGINT does.
 
-    Enter it in the main thread.
+    So that every context is left: drivers are closed, and hooks run. Enter it in the main thread.
     """
-    before = {number: signal.signal(number, _interrupt) for number in _ENDING}
+    numbers = heeded(signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, _interrupt) for number in numbers}
     try:
         yield
     finally:

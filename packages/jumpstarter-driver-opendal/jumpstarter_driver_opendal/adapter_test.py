@@ -17,6 +17,7 @@ from jumpstarter.streams.progress import ProgressAttribute
 from opendal import AsyncOperator, Operator
 
 from jumpstarter_driver_opendal.adapter import AsyncFileStream, OpendalAdapter
+from jumpstarter_driver_opendal.common import Mode
 from jumpstarter_driver_opendal.conftest import WebServer
 
 DATA = os.urandom(1 << 20) + bytes(2 << 20)
@@ -161,7 +162,7 @@ def test_original_address_wins_over_the_operator(
     [("wb", None, "can only be read"), ("rb", Compression.GZIP, "omit 'compression'")],
 )
 def test_original_address_allows_plain_reading_only(
-    client: DriverClient, mode: str, compression: Compression | None, message: str
+    client: DriverClient, mode: Mode, compression: Compression | None, message: str
 ) -> None:
     with (
         pytest.raises(ValueError, match=message),
@@ -169,7 +170,7 @@ def test_original_address_allows_plain_reading_only(
             client=client,
             operator=Operator("memory"),
             path="x",
-            mode=mode,  # pyright: ignore[reportArgumentType] - one of the two
+            mode=mode,
             compression=compression,
             original_url="https://host/x",
         ),

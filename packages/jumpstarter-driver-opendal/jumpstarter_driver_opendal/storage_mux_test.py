@@ -76,7 +76,7 @@ def test_storage_keeps_a_local_file(mux: StorageMuxClient, tmp_path: Path) -> No
 
 def test_storage_keeps_a_file_of_a_service(mux: StorageMuxClient, tmp_path: Path) -> None:
     operator = Operator("fs", root=str(tmp_path))
-    operator.write("up", DATA)
+    (tmp_path / "up").write_bytes(DATA)
     mux.write_file(operator, "up")
     mux.read_file(operator, "down")
     assert (tmp_path / "down").read_bytes() == DATA

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+from anyio.from_thread import BlockingPortal
 
 from jumpstarter.client.base import DriverClient
 from jumpstarter.client.client import client_from_path
@@ -16,6 +16,7 @@ from jumpstarter.config import env as names
 from jumpstarter.config.user import UserConfigV1Alpha1
 from jumpstarter.model.errors import ConfigurationError, EnvironmentVariableNotSetError
 from jumpstarter.rpc.channels import insecure_by_environment
+from jumpstarter.rpc.portal import open_portal
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ async def env_async(portal: BlockingPortal, stack: ExitStack) -> AsyncGenerator[
 def env() -> Generator[DriverClient]:
     """Yield the root client of the exporter that JUMPSTARTER_HOST names; raises as `env_async`."""
     with (
-        start_blocking_portal("asyncio") as portal,
+        open_portal() as portal,
         ExitStack() as stack,
         portal.wrap_async_context_manager(env_async(portal, stack)) as client,
     ):

@@ -8,7 +8,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+from anyio.from_thread import BlockingPortal
 
 from jumpstarter.client.base import DriverClient
 from jumpstarter.client.client import client_from_path
@@ -26,6 +26,7 @@ from jumpstarter.exporter.tree import instantiate_root
 from jumpstarter.model.errors import ConfigurationError
 from jumpstarter.model.metadata import NAME_LABEL
 from jumpstarter.model.status import ExporterStatus
+from jumpstarter.rpc.portal import open_portal
 from jumpstarter.shell import launch_shell as launch_shell
 
 
@@ -50,7 +51,7 @@ def serve(root_device: Driver) -> Generator[DriverClient]:
     What a test of a driver needs: a real client over a real socket.
     """
     with (
-        start_blocking_portal("asyncio") as portal,
+        open_portal() as portal,
         ExitStack() as stack,
         portal.wrap_async_context_manager(serve_async(root_device, portal, stack)) as client,
     ):
@@ -81,7 +82,7 @@ async def serve_exporter_unix_async(config: ExporterConfigV1Alpha1) -> AsyncGene
 def serve_exporter_unix(config: ExporterConfigV1Alpha1) -> Generator[Path]:
     """Do as `serve_exporter_unix_async`, from a thread of its own."""
     with (
-        start_blocking_portal("asyncio") as portal,
+        open_portal() as portal,
         portal.wrap_async_context_manager(serve_exporter_unix_async(config)) as path,
     ):
         yield path
@@ -128,7 +129,7 @@ def local_session(config: ExporterConfigV1Alpha1) -> Generator[LocalSession]:
     """
     exporter = build_exporter(config)
     with (
-        start_blocking_portal("asyncio") as portal,
+        open_portal() as portal,
         portal.wrap_async_context_manager(exporter.open_unix()) as (_, path),
     ):
         yield LocalSession(path, config.motd)

@@ -68,41 +68,55 @@ async def _serve(
         anyio.create_task_group() as tasks,
     ):
         service = _Service(exporter, listener, credentials)
-        await tasks.start(service.watch_signals)
-        await service.serve(once=config.exit_on_lease_end)
+        await tasks.start(service.stop_on_signal)
+        await service.serve_session()
+        while not (service.is_stopping or config.exit_on_lease_end):
+            await service.serve_session()
         tasks.cancel_scope.cancel()
     return 0
 
 
 class _Service:
-    """One exporter at one address."""
+    """An exporter at one address, until it is asked to stop."""
 
     def __init__(
         self, exporter: Exporter, listener: Listener, credentials: grpc.ServerCredentials | None
     ) -> None:
+        self.is_stopping = False
         self._exporter = exporter
         self._listener = listener
         self._credentials = credentials
-        self._port = listener.address.port
-        self._is_ready = False
-        self._is_stopping = False
+        self._bound: int | None = None
         self._starting = anyio.CancelScope()
 
-    async def serve(self, *, once: bool) -> None:
+    async def serve_session(self) -> None:
+        """Serve one session, at the same port as the one before."""
         secret = self._listener.passphrase
-        interceptors = [] if secret is None else [PassphraseInterceptor(secret)]
-        while not self._is_stopping:
-            self._is_ready = False
-            with anyio.CancelScope() as self._starting:
-                await self._exporter.serve_standalone_tcp(
-                    self._listener.address.host,
-                    self._port,
-                    tls_credentials=self._credentials,
-                    interceptors=interceptors,
-                    started=self._ready,
-                )
-            self._is_stopping |= once
+        host, port = self._listener.address
+        with anyio.CancelScope() as self._starting:
+            await self._exporter.serve_standalone_tcp(
+                host,
+                self._bound or port,
+                tls_credentials=self._credentials,
+                interceptors=[] if secret is None else [PassphraseInterceptor(secret)],
+                started=self._tell,
+            )
 
-    def _ready(self, port: int) -> None:
-        self._is_ready = True
-        if self._port == port: ...
+    async def stop_on_signal(self, *, task_status: TaskStatus[None]) -> None:
+        """Let the session end when the first signal comes; die of the second one."""
+        with anyio.open_signal_receiver(*heeded(*_ENDING)) as numbers:
+            task_status.started()
+            async for _ in numbers:
+                break
+        # From here on signals do what they do by default: the afterLease hook may take its time.
+        for number in heeded(*_ENDING):
+            signal.signal(number, signal.SIG_DFL)
+        self.is_stopping = True
+        logger.info("stopping")
+        self._exporter.stop()
+        if self._is_starting: self._starting.cancel()
+
+    def _tell(self, port: int) -> None:
+        if self._bound is None:
+            click.echo(self._listener.describe(port))
+        self._bound = port

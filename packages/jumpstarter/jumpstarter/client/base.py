@@ -1,4 +1,4 @@
-"""`DriverClient`, the class that every driver's client extends: blocking calls over a portal.
+"""`DriverClient`, the class that every driver's client extends: blocking calls and streams.
 
 The portal's event loop runs in another thread; everything here may be called from any thread but
 that one.
@@ -7,15 +7,19 @@ that one.
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
+import grpc
 from anyio.from_thread import BlockingPortal
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from jumpstarter.model.values import decode_value
+from jumpstarter.rpc.blocking import is_in_event_loop
 from jumpstarter.streams.blocking import BlockingStream
 
-from .core import AsyncDriverClient
+from .core import AsyncDriverClient, call_request
+from .errors import FailedCall, call_error, cause
 from .prefetch import prefetch
 
 
@@ -34,7 +38,19 @@ class DriverClient(AsyncDriverClient):
 
     def call(self, method: str, *args: object) -> Any:  # noqa: ANN401 - what the driver returns
         """Call an exported method and return its result; raises as `call_async` does."""
-        return self.portal.call(self.call_async, method, *args)
+        blocking_call = getattr(self.stub, "blocking_call", None)
+        if (
+            blocking_call is None
+            or is_in_event_loop()
+            or type(self).call_async is not AsyncDriverClient.call_async
+        ):
+            return self.portal.call(self.call_async, method, *args)
+        request = call_request(self.uuid, method, args)
+        try:
+            return decode_value(blocking_call(request).result)
+        except grpc.RpcError as error:
+            failed = cast("FailedCall", error)
+            raise call_error(failed, method) from cause(failed)
 
     def streamingcall(self, method: str, *args: object) -> Generator[Any, None, None]:
         """Call an exported generator when first asked for an item, and yield its items.

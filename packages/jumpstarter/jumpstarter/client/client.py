@@ -11,7 +11,8 @@ from grpc.aio import AioRpcError, Channel
 from jumpstarter_protocol import jumpstarter_pb2
 
 from jumpstarter.model import errors
-from jumpstarter.rpc.channels import SystemTrust, TLSSettings, connect_tcp, connect_unix
+from jumpstarter.rpc.blocking import connect_blocking
+from jumpstarter.rpc.channels import SystemTrust, TLSSettings, connect, tcp_target, unix_target
 from jumpstarter.rpc.passphrase import PASSPHRASE_METADATA_KEY
 from jumpstarter.rpc.stub import MultipathExporterStub
 
@@ -49,15 +50,15 @@ async def client_from_path(  # noqa: PLR0913 - public API
     """
     text = str(path)
     if is_tcp_address(text):
-        connection = connect_tcp(
-            text, tls_config or SystemTrust(), grpc_options, plaintext=insecure
-        )
+        trust = tls_config or SystemTrust()
+        target = await tcp_target(text, trust, grpc_options, plaintext=insecure)
     else:
-        connection = connect_unix(text)
-    async with connection as channel:
-        metadata = () if passphrase is None else ((PASSPHRASE_METADATA_KEY, passphrase),)
+        target = unix_target(text)
+    metadata = () if passphrase is None else ((PASSPHRASE_METADATA_KEY, passphrase),)
+    async with connect(target) as channel:
         stub = MultipathExporterStub([channel], metadata)
         report = await _report(stub, text)
+        stub.blocking_call = stack.enter_context(connect_blocking(target, metadata))
         yield build_client(report, Surroundings(stub, portal, stack, allow, unsafe))
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from anyio.abc import ObjectStream
 from grpc.aio import AioRpcError
@@ -52,9 +53,7 @@ class AsyncDriverClient(Metadata, StatusCalls):
         Raises DriverInvalidArgument for an argument that cannot be carried or that the driver
         refused, DriverMethodNotImplemented, ExporterNotReady, and DriverError for the rest.
         """
-        request = jumpstarter_pb2.DriverCallRequest(
-            uuid=str(self.uuid), method=method, args=_encode(method, args)
-        )
+        request = call_request(self.uuid, method, args)
         try:
             response = await self.stub.DriverCall(request)
         except AioRpcError as error:
@@ -123,6 +122,15 @@ class AsyncDriverClient(Metadata, StatusCalls):
                 yield stream
         except AioRpcError as error:
             raise stream_error(error) from cause(error)
+
+
+def call_request(
+    uuid: UUID, method: str, args: tuple[object, ...]
+) -> jumpstarter_pb2.DriverCallRequest:
+    """Return the request that calls `method`; raises DriverInvalidArgument."""
+    return jumpstarter_pb2.DriverCallRequest(
+        uuid=str(uuid), method=method, args=_encode(method, args)
+    )
 
 
 def _encode(method: str, args: tuple[object, ...]) -> list[Any]:

@@ -14,13 +14,13 @@ from uuid import UUID
 
 import anyio
 import grpc
-from anyio.from_thread import start_blocking_portal
 from grpc.aio import Server, ServerInterceptor
 from jumpstarter_protocol import jumpstarter_pb2_grpc, router_pb2_grpc
 
 from jumpstarter.driver.base import Driver
 from jumpstarter.model.metadata import Metadata
 from jumpstarter.model.status import READY, READY_OR_HOOK, ExporterStatus, LogSource
+from jumpstarter.rpc.portal import open_portal
 from jumpstarter.rpc.servers import Bind, serve
 from jumpstarter.streams.broadcast import Broadcast
 from jumpstarter.streams.listeners import TemporarySocket
@@ -103,7 +103,7 @@ class Session(Metadata, SourceRegistry):
     def serve_unix(self) -> Generator[Path]:
         """Serve on a temporary Unix socket from a thread of its own; yield the socket's path."""
         with (
-            start_blocking_portal("asyncio") as portal,
+            open_portal() as portal,
             portal.wrap_async_context_manager(self.serve_unix_async()) as path,
         ):
             yield path

@@ -17,6 +17,8 @@ from grpc.aio import AioRpcError, Channel
 
 from jumpstarter.model import errors
 
+from .blocking import Target
+
 DEFAULT_PORT: Final = 443
 
 DEFAULT_OPTIONS: Final[Mapping[str, str | int]] = {
@@ -107,33 +109,36 @@ def aio_secure_channel(
     return grpc.aio.secure_channel(target, credentials, options=channel_options(grpc_options))
 
 
-@asynccontextmanager
-async def connect_unix(path: str | Path) -> AsyncGenerator[Channel]:
-    """Yield a channel to the exporter that listens on the Unix socket `path`."""
+def unix_target(path: str | Path) -> Target:
+    """Return how to reach the exporter that listens on the Unix socket `path`."""
     credentials = grpc.local_channel_credentials(grpc.LocalConnectionType.UDS)
-    async with grpc.aio.secure_channel(
-        f"unix://{path}", credentials, options=channel_options()
-    ) as channel:
-        yield channel
+    return Target(f"unix://{path}", credentials, channel_options())
 
 
-@asynccontextmanager
-async def connect_tcp(
-    target: str,
+async def tcp_target(
+    address: str,
     tls_config: TLSSettings,
     grpc_options: Mapping[str, str | int] | None = None,
     *,
     plaintext: bool = False,
-) -> AsyncGenerator[Channel]:
-    """Yield a channel to the exporter that listens on `target`, `host:port`.
+) -> Target:
+    """Return how to reach the exporter that listens on `address`, `host:port`.
 
     `plaintext` leaves out TLS altogether. Raises as `ssl_channel_credentials` does.
     """
-    if plaintext:
-        channel = grpc.aio.insecure_channel(target, options=channel_options(grpc_options))
+    credentials = None if plaintext else await ssl_channel_credentials(address, tls_config)
+    return Target(address, credentials, channel_options(grpc_options))
+
+
+@asynccontextmanager
+async def connect(target: Target) -> AsyncGenerator[Channel]:
+    """Yield a channel to `target`; the connection is made at the first call."""
+    if target.credentials is None:
+        channel = grpc.aio.insecure_channel(target.address, options=target.options)
     else:
-        credentials = await ssl_channel_credentials(target, tls_config)
-        channel = aio_secure_channel(target, credentials, grpc_options)
+        channel = grpc.aio.secure_channel(
+            target.address, target.credentials, options=target.options
+        )
     async with channel:
         yield channel
 

@@ -30,6 +30,8 @@ class MultipathExporterStub:
         if not channels:
             message = "MultipathExporterStub needs at least one channel"
             raise ValueError(message)
+        self.blocking_call: Callable[..., Any] | None = None
+        """DriverCall for threads without an event loop, where there is a connection for it."""
         self._channels = list(channels)
         self._stubs = [_methods(channel, metadata) for channel in channels]
         if len(channels) == 1:

@@ -1,0 +1,23 @@
+"""The one way to start an event loop for blocking code: a portal on uvloop.
+
+grpc.aio wakes its loop several times per call, so the loop's own cost decides how many calls there
+are per second.
+"""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+BACKEND: Final = "asyncio"
+
+LOOP_OPTIONS: Final[Mapping[str, Any]] = {"use_uvloop": True}
+"""What `anyio.run` takes as `backend_options` for a loop like the portal's."""
+
+
+@contextmanager
+def open_portal() -> Generator[BlockingPortal]:
+    """Yield a portal into an event loop that runs in a thread of its own."""
+    with start_blocking_portal(BACKEND, backend_options=dict(LOOP_OPTIONS)) as portal:
+        yield portal
