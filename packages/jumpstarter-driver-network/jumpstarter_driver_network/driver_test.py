@@ -277,6 +277,23 @@ def test_vsock_without_a_listener_names_the_target() -> None:
         pass
 
 
+@pytest.mark.skipif(
+    not Path("/sys/module/vsock_loopback").exists(), reason="this kernel has no vsock loopback"
+)
+def test_vsock_carries_bytes_both_ways() -> None:
+    with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as listener:
+        listener.bind((socket.VMADDR_CID_ANY, socket.VMADDR_PORT_ANY))
+        listener.listen()
+        port = listener.getsockname()[1]
+        with serve(VsockNetwork(cid=1, port=port)) as client, client.stream() as stream:
+            conn, _ = listener.accept()
+            with conn:
+                stream.send(b"hello")
+                assert conn.recv(5) == b"hello"
+                conn.sendall(b"world")
+                assert receive_exactly(stream, 5) == b"world"
+
+
 @pytest.fixture
 def websocket_echo_server() -> Iterator[str]:
     def echo(conn: ServerConnection) -> None:

@@ -125,7 +125,8 @@ class Opendal(Driver):
             async with self.resource(src) as stream:
                 await file.receive_from(stream)
         except BaseException:
-            await self._discard(fd)
+            self._fds.pop(fd, None)
+            await self._discard(file)
             raise
 
     @export
@@ -145,8 +146,13 @@ class Opendal(Driver):
     async def file_close(self, fd: UUID) -> None:
         """Close the file; what was written is complete then. A closed one may be closed again."""
         file = self._fds.pop(fd, None)
-        if file is not None:
+        if file is None:
+            return
+        try:
             await file.close()
+        except BaseException:
+            await self._discard(file)
+            raise
 
     @export
     @validated
@@ -230,6 +236,9 @@ class Opendal(Driver):
     async def delete(self, path: str) -> None:
         """Remove a file or an empty directory; a missing one is none to remove."""
         name = await self._locate(path)
+        if name == "/":
+            message = f"delete {path!r}: is the root of the storage; name an entry in it"
+            raise ValueError(message)
         await self._service.delete(name)
         self._created_paths = without_removed(self._created_paths, name)
 
@@ -318,15 +327,16 @@ class Opendal(Driver):
             message = f"no file is open as {fd}; open it again"
             raise ValueError(message) from None
 
-    async def _discard(self, fd: UUID) -> None:
-        """Forget an unfinished file; where it can be seen before its end, remove it."""
-        file = self._fds.pop(fd, None)
-        if file is None or self._root is None or "atomic_write_dir" in self.kwargs:
+    async def _discard(self, file: OpenFile) -> None:
+        """Remove a file whose writing failed, if its service shows what is not finished."""
+        if file.mode == "rb" or self._root is None or "atomic_write_dir" in self.kwargs:
             return
         with anyio.move_on_after(DISCARD_SECONDS, shield=True), suppress(OSError):
             name = storage_path(file.path)
-            await self._service.delete(name)
-            self._created_paths = without_removed(self._created_paths, name)
+            # A device or a pipe that was written to is not the client's to remove.
+            if (await self._service.stat(name)).mode.is_file():
+                await self._service.delete(name)
+                self._created_paths = without_removed(self._created_paths, name)
 
     async def _locate(self, path: str) -> str:
         """Return the service's name for `path`; raises ValueError when it leaves the root."""

@@ -77,6 +77,13 @@ def test_stat_tells_size_and_kind(storage: OpendalClient) -> None:
     assert storage.stat("dir/").mode.is_dir()
 
 
+def test_kind_of_an_entry_is_sent_under_the_names_that_release_0_9_0_reads(
+    storage: OpendalClient,
+) -> None:
+    storage.write_bytes("file", b"")
+    assert storage.call("stat", "file")["mode"] == {"entry_is_file": True, "entry_is_dir": False}
+
+
 @pytest.mark.parametrize("algo", ["md5", "sha256"])
 def test_hash_is_that_of_the_content(storage: OpendalClient, algo: str) -> None:
     storage.write_bytes("file", DATA)
@@ -142,6 +149,27 @@ def test_delete_of_a_directory_that_is_not_empty_is_refused(
     with pytest.raises(DriverError, match="delete 'a/': directory not empty"):
         storage.delete("a/")
     assert (root / "a/file").exists()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("delete", "/"),
+        ("rename", "/", "a"),
+        ("rename", "file", "/"),
+        ("copy", "/", "a"),
+        ("write_bytes", "/", b""),
+        ("read_bytes", "."),
+    ],
+)
+def test_root_is_no_file(
+    storage: OpendalClient, root: Path, call: tuple[str, *tuple[object, ...]]
+) -> None:
+    (root / "file").touch()
+    with pytest.raises(DriverError) as caught:
+        run(storage, *call)
+    assert "\n" not in caught.value.message
+    assert os.listdir(root) == ["file"]
 
 
 @pytest.mark.parametrize(

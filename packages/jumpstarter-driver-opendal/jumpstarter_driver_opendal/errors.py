@@ -31,6 +31,9 @@ def translated(operation: str, path: str) -> Generator[None]:
         yield
     except opendal.exceptions.Error as error:
         raise builtin_error(error, operation, path) from error
+    except OSError as error:
+        # Open files raise these, with the library's text.
+        raise type(error)(f"{operation} {path!r}: {first_line(error)}") from error
 
 
 def builtin_error(error: opendal.exceptions.Error, operation: str, path: str) -> Exception:
@@ -41,7 +44,7 @@ def builtin_error(error: opendal.exceptions.Error, operation: str, path: str) ->
     return OSError(f"{operation} {path!r}: {first_line(error)}")
 
 
-def first_line(error: opendal.exceptions.Error) -> str:
+def first_line(error: Exception) -> str:
     """Return the sentence of the library's text that says what went wrong."""
     line, _, _ = str(error).partition("\n")
     return line.rpartition("=> ")[2]

@@ -36,6 +36,12 @@ def test_unknown_failure_keeps_its_reason() -> None:
         )
 
 
+def test_error_of_an_open_file_keeps_its_class_and_reason() -> None:
+    with pytest.raises(PermissionError) as caught, translated("write", "a"):
+        raise PermissionError("Unexpected (temporary) at write, context: { path: a } => no way in")
+    assert str(caught.value) == "write 'a': no way in"
+
+
 def test_other_errors_pass() -> None:
     with pytest.raises(KeyError), translated("stat", "a"):
         raise KeyError

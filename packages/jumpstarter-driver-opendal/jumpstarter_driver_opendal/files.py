@@ -24,9 +24,8 @@ class OpenFile:
     async def send_to(self, stream: ObjectStream[bytes]) -> None:
         """Send the bytes from the position to the end."""
         self.needs("rb", "read")
-        with translated("read", self.path):
-            while chunk := await self.file.read(CHUNK_SIZE):
-                await stream.send(chunk)
+        while chunk := await self._read():
+            await stream.send(chunk)
 
     async def receive_from(self, stream: ObjectStream[bytes]) -> None:
         """Write all that the stream yields."""
@@ -62,6 +61,10 @@ class OpenFile:
         """Finish the file."""
         with translated("close", self.path):
             await self.file.close()
+
+    async def _read(self) -> bytes:
+        with translated("read", self.path):
+            return await self.file.read(CHUNK_SIZE)
 
     def needs(self, mode: Mode, operation: str) -> None:
         """Raise ValueError unless the file was opened with `mode`, which `operation` needs."""

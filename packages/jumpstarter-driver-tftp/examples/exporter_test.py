@@ -18,8 +18,6 @@ def test_example_serves(tmp_path: Path):
         port = sock.getsockname()[1]
     text = text.replace("root_dir: ./tftpboot", f"root_dir: {tmp_path / 'root'}")
     text = text.replace("6969", str(port))
-        "6969", str(port)
-    )
     (tmp_path / "exporter.yaml").write_text(text, encoding="utf-8")
     config = ExporterConfigV1Alpha1.load_path(tmp_path / "exporter.yaml")
     children = {name: entry.instantiate() for name, entry in config.export.items()}

@@ -1,14 +1,20 @@
 """One transfer, and what may come in between."""
 
+import asyncio
 import os
 import socket
 from pathlib import Path
 
 import anyio
 
-from jumpstarter_driver_tftp.conftest import Peer, serving
-from jumpstarter_driver_tftp.packet import Ack, Data, Error, Opcode, Packet, Request
+from jumpstarter_driver_tftp.conftest import PATIENCE, Peer, serving
+from jumpstarter_driver_tftp.conversation import Conversation
+from jumpstarter_driver_tftp.files import Directory
+from jumpstarter_driver_tftp.options import Terms
+from jumpstarter_driver_tftp.packet import Ack, Data, Error, Opcode, Packet, Request, parse
 from jumpstarter_driver_tftp.server import TftpErrorCode, TftpServer
+from jumpstarter_driver_tftp.sockets import Channel
+from jumpstarter_driver_tftp.transfer import Sender
 
 
 async def test_repeated_ack_sends_nothing(server: TftpServer, peer: Peer):
@@ -66,6 +72,7 @@ async def test_malformed_packet_on_a_transfer_is_not_fatal(server: TftpServer, p
 async def test_repeated_request_gets_the_same_answer_from_the_same_port(
     server: TftpServer, peer: Peer
 ):
+    server.timeout = 60.0  # so that it is not the timer that answers
     async with serving(server, peer):
         first = await peer.read("boot.img")
         port = peer.transfer
@@ -142,3 +149,24 @@ async def test_many_clients_at_once(server: TftpServer, root: Path):
         for number in range(len(contents)):
             tasks.start_soon(client, number, address)
     assert [fetched[number] for number in range(len(contents))] == contents
+
+
+async def test_full_socket_is_waited_for(root: Path):
+    # Only a socket of this kind is ever full on one machine: the others drop what has no room.
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    strays = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    windowsize = 1000
+    machine = Sender(Terms(8, windowsize, timeout=60.0), tries=1)
+    loop = asyncio.get_running_loop()
+    with near, far, strays:
+        for sock in (near, far, strays):
+            sock.settimeout(0)
+        (root / "large").write_bytes(bytes(100_000))
+        async with Directory(root).open(("large",)) as file, anyio.create_task_group() as tasks:
+            tasks.start_soon(Conversation(Channel(near, strays), machine, file).run)
+            for number in range(1, windowsize + 1):
+                with anyio.fail_after(PATIENCE):
+                    packet = parse(await loop.sock_recv(far, 100))
+                assert isinstance(packet, Data)
+                assert packet.block == number
+            far.send(Error(0, "enough").encode())

@@ -126,7 +126,7 @@ class TftpServer:
                     loop.remove_reader(listener.socket)
                     if self.transport is listener:
                         self.transport = None
-                    pass
+                    tasks.cancel_scope.cancel()
 
     def register_transfer(self, transfer: Conversation) -> None:
         """Count a transfer among those that run."""
@@ -179,13 +179,13 @@ class TftpServer:
                 await self._transfer(listener, running, request, file)
         except FileRefused as refusal:
             self.logger.warning("%s: %r refused: %s", peer, request.name, refusal.text)
-            listener.reply(arrival, Error(refusal.code, refusal.text).encode())
+            _answer(listener, running, Error(refusal.code, refusal.text))
         except OSError as error:
-            self.logger.error("%s: %r failed: %s", peer, request.name, error)  # noqa: TRY400 - known
-            listener.reply(arrival, Error(TftpErrorCode.NOT_DEFINED, "Server is busy").encode())
+            self.logger.error("%s: %r failed: %s", peer, request.name, error)  # noqa: TRY400 - no fault of ours
+            _answer(listener, running, Error(TftpErrorCode.NOT_DEFINED, "Server is busy"))
         except Exception:
             self.logger.exception("%s: %r failed", peer, request.name)
-            listener.reply(arrival, Error(TftpErrorCode.NOT_DEFINED, "Server failed").encode())
+            _answer(listener, running, Error(TftpErrorCode.NOT_DEFINED, "Server failed"))
         finally:
             if self._running.get(arrival.peer) is running:
                 del self._running[arrival.peer]
@@ -225,6 +225,12 @@ class TftpServer:
             seconds,
             machine.resent,
         )
+
+
+def _answer(listener: Listener, running: _Running, error: Error) -> None:
+    # A client that has asked for something else since would take this for the answer to that.
+    if not running.replaced:
+        listener.reply(running.arrival, error.encode())
 
 
 def _shown(peer: SockAddr) -> str:

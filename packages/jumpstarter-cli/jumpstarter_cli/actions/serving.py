@@ -1,14 +1,13 @@
 """Serves an exporter on a TCP port, one session after the other, until a signal."""
 
 import logging
-import os
 import signal
 import ssl
 
 import anyio
-import anyio.abc
 import click
 import grpc
+from anyio.abc import TaskStatus
 from jumpstarter.config.exporter import ExporterConfigV1Alpha1
 from jumpstarter.exporter import Exporter
 from jumpstarter.local import create_exporter
@@ -16,6 +15,7 @@ from jumpstarter.model.errors import ConfigurationError
 from jumpstarter.rpc.passphrase import PassphraseInterceptor
 
 from jumpstarter_cli.exporter_files import ExporterFile
+from jumpstarter_cli.interrupts import heeded
 from jumpstarter_cli.listener import Certificate, Listener
 from jumpstarter_cli.loading import load
 
@@ -87,12 +87,14 @@ class _Service:
         self._listener = listener
         self._credentials = credentials
         self._bound: int | None = None
+        self._is_ready = False
         self._starting = anyio.CancelScope()
 
     async def serve_session(self) -> None:
         """Serve one session, at the same port as the one before."""
         secret = self._listener.passphrase
         host, port = self._listener.address
+        self._is_ready = False
         with anyio.CancelScope() as self._starting:
             await self._exporter.serve_standalone_tcp(
                 host,
@@ -108,15 +110,17 @@ class _Service:
             task_status.started()
             async for _ in numbers:
                 break
-        # From here on signals do what they do by default: the afterLease hook may take its time.
+        # The afterLease hook may take its time; who will not wait sends another signal.
         for number in heeded(*_ENDING):
             signal.signal(number, signal.SIG_DFL)
         self.is_stopping = True
-        logger.info("stopping")
-        self._exporter.stop()
-        if self._is_starting: self._starting.cancel()
+        if self._is_ready:
+            self._exporter.stop()
+        else:
+            self._starting.cancel()
 
     def _tell(self, port: int) -> None:
+        self._is_ready = True
         if self._bound is None:
             click.echo(self._listener.describe(port))
         self._bound = port

@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 from os import PathLike
-from pathlib import Path
 
 from anyio import BrokenResourceError
 from jumpstarter.client import DriverClient
@@ -70,13 +69,13 @@ async def unix_portforward(
     client: DriverClient,
     method: str = "connect",
     path: str | PathLike[str] | None = None,
-) -> AsyncGenerator[Path]:
-    """Listen on a Unix socket at `path` (None: a temporary one) and yield its path.
+) -> AsyncGenerator[str | PathLike[str]]:
+    """Listen on a Unix socket at `path` and yield it; without one at a new Path, and yield that.
 
     At the end all connections are closed. Raises OSError when the path cannot be had.
     """
     async with TemporaryUnixListener(partial(handler, client, method), path=path) as address:
-        yield address
+        yield address if path is None else path
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ import grpc
 from anyio.abc import ObjectStream
 from google.protobuf import empty_pb2
 from grpc.aio import ServicerContext
-from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc, router_pb2, router_pb2_grpc
+from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc
 from typing_extensions import override
 
 from jumpstarter.driver.base import Driver
@@ -52,9 +52,7 @@ class Served(Protocol):
     end_requested: anyio.Event | None
 
 
-class SessionService(
-    jumpstarter_pb2_grpc.ExporterServiceServicer, router_pb2_grpc.RouterServiceServicer
-):
+class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
     """Answers the calls of one socket."""
 
     def __init__(self, session: Served, allowed: frozenset[ExporterStatus]) -> None:
@@ -99,10 +97,11 @@ class SessionService(
         except Exception as error:  # noqa: BLE001 - the top of a served call
             await refuse(context, error)
 
-    @override
-    async def Stream(  # pyright: ignore[reportIncompatibleMethodOverride] - writes to the context
-        self, request_iterator: AsyncIterator[router_pb2.StreamRequest], context: Context
+    async def Stream(  # noqa: N802 - the name of the RPC
+        self, requests: AsyncIterator[bytes], context: Context
     ) -> None:
+        """Serve RouterService's Stream, with bytes for messages."""
+        del requests
         opened = False
         try:
             request = STREAM_REQUEST.validate_json(_metadata(context).get(REQUEST_KEY, ""))
@@ -111,7 +110,7 @@ class SessionService(
                 metadata = _stream_metadata(stream)
                 await context.send_initial_metadata(((STATE_KEY, STATE_OPEN), *metadata.items()))
                 opened = True
-                await carry(RouterStream(context=context), stream)
+                await carry(RouterStream(context=context, raw=True), stream)
         except Exception as error:  # noqa: BLE001 - the top of a served call
             if not opened:
                 await context.send_initial_metadata(((STATE_KEY, STATE_REFUSED),))

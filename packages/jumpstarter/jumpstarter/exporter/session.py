@@ -15,13 +15,13 @@ from uuid import UUID
 import anyio
 import grpc
 from grpc.aio import Server, ServerInterceptor
-from jumpstarter_protocol import jumpstarter_pb2_grpc, router_pb2_grpc
+from jumpstarter_protocol import jumpstarter_pb2_grpc
 
 from jumpstarter.driver.base import Driver
 from jumpstarter.model.metadata import Metadata
 from jumpstarter.model.status import READY, READY_OR_HOOK, ExporterStatus, LogSource
 from jumpstarter.rpc.portal import open_portal
-from jumpstarter.rpc.servers import Bind, serve
+from jumpstarter.rpc.servers import Bind, add_raw_stream, serve
 from jumpstarter.streams.broadcast import Broadcast
 from jumpstarter.streams.listeners import TemporarySocket
 
@@ -188,7 +188,7 @@ class Session(Metadata, SourceRegistry):
 
         def register(server: Server) -> None:
             jumpstarter_pb2_grpc.add_ExporterServiceServicer_to_server(service, server)
-            router_pb2_grpc.add_RouterServiceServicer_to_server(service, server)
+            add_raw_stream(server, service.Stream)
 
         async with serve(register, binds, interceptors) as ports:
             yield ports

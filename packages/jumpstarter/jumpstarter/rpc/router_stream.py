@@ -19,7 +19,16 @@ from anyio.lowlevel import checkpoint
 from grpc.aio import AioRpcError, ServicerContext, StreamStreamCall
 from jumpstarter_protocol import router_pb2
 
-from jumpstarter.model.frames import STATE_KEY, STATE_OPEN, STATE_REFUSED, FrameType, split
+from jumpstarter.model.frames import (
+    STATE_KEY,
+    STATE_OPEN,
+    STATE_REFUSED,
+    Frame,
+    FrameType,
+    decode_frame,
+    encode_frame,
+    split,
+)
 from jumpstarter.model.requests import REQUEST_KEY
 from jumpstarter.streams.metadata import metadata_attributes
 
@@ -33,11 +42,14 @@ ClientCall: TypeAlias = StreamStreamCall[router_pb2.StreamRequest, router_pb2.St
 ServerCall: TypeAlias = ServicerContext[router_pb2.StreamRequest, router_pb2.StreamResponse]
 
 
+RawCall: TypeAlias = StreamStreamCall[bytes, bytes]
+
+
 class RouterApi(Protocol):
     """What is needed of a stub: the one method of RouterService."""
 
-    def Stream(self, *, metadata: tuple[tuple[str, str], ...]) -> ClientCall:  # noqa: N802 - the name of the RPC
-        """Begin a call."""
+    def RawStream(self, *, metadata: tuple[tuple[str, str], ...]) -> RawCall:  # noqa: N802 - as its RPC
+        """Begin a call whose messages are bytes."""
         ...
 
 
@@ -46,23 +58,27 @@ class RouterStream(ObjectStream[bytes]):
     """Wraps one call: `context` is a client's call or a servicer's context.
 
     Raises ValueError for anything else. One write is one frame, unless it is larger than a frame
-    may be; an empty write is an empty frame. Cancelling `receive` breaks the stream.
+    may be; an empty write is an empty frame. Cancelling `receive` breaks the stream. A call whose
+    messages are bytes spares two copies of every payload; one of generated messages works too.
     """
 
-    context: ClientCall | ServerCall
+    context: ClientCall | ServerCall | RawCall
+    raw: bool = False
+    """Whether the messages of the call are bytes."""
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     """Initial metadata of the server, at the client's end."""
 
     def __post_init__(self) -> None:
-        """Choose the kind of frame that this end sends."""
+        """Choose the kind of message that this end sends."""
         # The context that grpc.aio gives to a servicer is of a private class of its own.
         if isinstance(self.context, StreamStreamCall):
-            self._frame = router_pb2.StreamRequest
+            message_type = router_pb2.StreamRequest
         elif hasattr(self.context, "invocation_metadata"):
-            self._frame = router_pb2.StreamResponse
+            message_type = router_pb2.StreamResponse
         else:
             message = f"RouterStream: {self.context!r} is neither a call nor a servicer context"
             raise ValueError(message)
+        self._encode = encode_frame if self.raw else message_encoder(message_type)
         self._sending = anyio.Lock(fast_acquire=True)
         self._ended = anyio.Event()
         self._sent_eof = False
@@ -101,7 +117,7 @@ class RouterStream(ObjectStream[bytes]):
         if self._ended.is_set():
             raise EndOfStream
         while (frame := await self._read()) is not None:
-            match frame.frame_type:
+            match frame.kind:
                 case FrameType.DATA:
                     return frame.payload
                 case FrameType.GOAWAY:
@@ -129,7 +145,7 @@ class RouterStream(ObjectStream[bytes]):
         """
         await self._ended.wait()
         while (frame := await self._read()) is not None:
-            if frame.frame_type == FrameType.RST_STREAM:
+            if frame.kind == FrameType.RST_STREAM:
                 return
         if not isinstance(self.context, StreamStreamCall):
             # The end of the requests only repeats the half-close.
@@ -159,7 +175,7 @@ class RouterStream(ObjectStream[bytes]):
         if isinstance(self.context, StreamStreamCall):
             self.context.cancel()
 
-    async def _close_orderly(self, call: ClientCall) -> None:
+    async def _close_orderly(self, call: ClientCall | RawCall) -> None:
         understood = self.metadata.get(STATE_KEY) == STATE_OPEN
         with anyio.move_on_after(CLOSE_GRACE if understood else OLD_CLOSE_GRACE):
             try:
@@ -171,7 +187,7 @@ class RouterStream(ObjectStream[bytes]):
                     await call.done_writing()
                 while understood or not self._ended.is_set():
                     frame = await self._read()
-                    if frame is None or frame.frame_type == FrameType.GOAWAY:
+                    if frame is None or frame.kind == FrameType.GOAWAY:
                         self._ended.set()
                     if frame is None:
                         return
@@ -180,9 +196,9 @@ class RouterStream(ObjectStream[bytes]):
 
     async def _write(self, frame_type: FrameType, payload: bytes = b"") -> None:
         call = self.context
-        frame = self._frame(payload=payload, frame_type=frame_type)  # pyright: ignore[reportArgumentType] - an open enum
+        message = self._encode(frame_type, payload)
         try:
-            await call.write(frame)  # pyright: ignore[reportArgumentType] - chosen with the call
+            await call.write(message)  # pyright: ignore[reportArgumentType] - chosen with the call
         except (AioRpcError, asyncio.InvalidStateError, grpc.aio.UsageError) as error:
             raise await self._broken() from error
         except asyncio.CancelledError:
@@ -192,22 +208,30 @@ class RouterStream(ObjectStream[bytes]):
             # grpc.aio reports no error for a write that a finished call swallowed.
             raise await self._broken()
 
-    async def _read(self) -> router_pb2.StreamRequest | router_pb2.StreamResponse | None:
+    async def _read(self) -> Frame | None:
         """Return the next frame, or None at the end of the call's messages."""
         call = self.context
         try:
-            frame = await call.read()
+            message = await call.read()
         except (AioRpcError, asyncio.InvalidStateError, grpc.aio.UsageError) as error:
             raise await self._broken() from error
         except asyncio.CancelledError:
             self._raise_if_reset()
             raise
-        if isinstance(frame, (router_pb2.StreamRequest, router_pb2.StreamResponse)):
-            return frame
+        if isinstance(message, bytes):
+            return self._decoded(message)
+        if isinstance(message, (router_pb2.StreamRequest, router_pb2.StreamResponse)):
+            return Frame(message.frame_type, message.payload)
         if not isinstance(call, StreamStreamCall) and not self._ended.is_set():
             # A client that half-closes says so with GOAWAY: this one has vanished.
             raise BrokenResourceError
         return None
+
+    def _decoded(self, message: bytes) -> Frame:
+        try:
+            return decode_frame(message)
+        except ValueError as error:
+            raise BrokenResourceError(str(error)) from None
 
     async def _broken(self) -> BrokenResourceError:
         """Return the error for a call that is over, with the words of the far side."""
@@ -225,6 +249,19 @@ class RouterStream(ObjectStream[bytes]):
             raise ClosedResourceError
 
 
+def message_encoder(
+    message_type: type[router_pb2.StreamRequest] | type[router_pb2.StreamResponse],
+) -> Callable[[FrameType, bytes], router_pb2.StreamRequest | router_pb2.StreamResponse]:
+    """Return what makes a generated message of a frame."""
+
+    def encode(
+        kind: FrameType, payload: bytes
+    ) -> router_pb2.StreamRequest | router_pb2.StreamResponse:
+        return message_type(payload=payload, frame_type=kind)  # pyright: ignore[reportArgumentType] - an open enum
+
+    return encode
+
+
 @asynccontextmanager
 async def connect_stream(stub: RouterApi, request: str) -> AsyncGenerator[RouterStream]:
     """Open the stream that the JSON object `request` describes, and yield it.
@@ -232,19 +269,19 @@ async def connect_stream(stub: RouterApi, request: str) -> AsyncGenerator[Router
     Leaving closes it so that what was sent arrives; leaving with an exception resets it. Raises
     AioRpcError with the status of a server that refuses.
     """
-    call = stub.Stream(metadata=((REQUEST_KEY, request),))
+    call = stub.RawStream(metadata=((REQUEST_KEY, request),))
     try:
         metadata = {key: str(value) for key, value in await call.initial_metadata()}
         if await _is_refused(call, metadata):
             raise await _status_error(call)
-        stream = RouterStream(context=call, metadata=metadata)
+        stream = RouterStream(context=call, raw=True, metadata=metadata)
         yield stream
         await stream.aclose()
     finally:
         call.cancel()
 
 
-async def _is_refused(call: ClientCall, metadata: Mapping[str, str]) -> bool:
+async def _is_refused(call: RawCall, metadata: Mapping[str, str]) -> bool:
     state = metadata.get(STATE_KEY)
     if state is not None:
         return state == STATE_REFUSED
@@ -255,7 +292,7 @@ async def _is_refused(call: ClientCall, metadata: Mapping[str, str]) -> bool:
     return call.done()
 
 
-async def _status_error(call: ClientCall) -> AioRpcError:
+async def _status_error(call: RawCall) -> AioRpcError:
     return AioRpcError(
         await call.code(),
         await call.initial_metadata(),

@@ -1,13 +1,15 @@
 """gRPC servers: bound when the context is entered, gone with all their calls when it is left."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, cast
 
 import anyio
 import grpc
 from grpc.aio import Server, ServerInterceptor
+
+from .stub import STREAM_SERVICE
 
 OPTIONS: Final[tuple[tuple[str, int], ...]] = (
     # Two servers on one port would share its connections at random instead of the second failing.
@@ -46,6 +48,18 @@ async def serve(
     finally:
         with anyio.CancelScope(shield=True):
             await server.stop(None)
+
+
+def add_raw_stream(
+    server: Server, handler: Callable[[AsyncIterator[bytes], Any], Awaitable[None]]
+) -> None:
+    """Let `handler` serve RouterService's Stream with bytes for messages."""
+    method: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(
+        cast("Any", handler), None, None
+    )
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(STREAM_SERVICE, {"Stream": method}),)
+    )
 
 
 def _bind(server: Server, bind: Bind) -> int:

@@ -1,7 +1,7 @@
 """What a client calls on an exporter: the methods of both services over one or more channels."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 import grpc
 from grpc.aio import Channel
@@ -16,11 +16,15 @@ AsyncChannel: TypeAlias = Channel
 ControllerStub: TypeAlias = ControllerServiceAsyncStub
 ExporterStub: TypeAlias = ExporterServiceAsyncStub
 RouterStub: TypeAlias = RouterServiceAsyncStub
+STREAM_SERVICE: Final = "jumpstarter.v1.RouterService"
+STREAM_METHOD: Final = f"/{STREAM_SERVICE}/Stream"
 MetadataEntries: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class MultipathExporterStub:
     """Offers ExporterService and RouterService over the first of `channels` that is ready.
+
+    `RawStream` is RouterService's Stream with bytes for messages.
 
     Each access of a method chooses anew; when no channel is ready it is the last one.
     """
@@ -51,7 +55,11 @@ class MultipathExporterStub:
 def _methods(channel: Channel, metadata: MetadataEntries) -> dict[str, object]:
     exporter = cast("Any", jumpstarter_pb2_grpc.ExporterServiceStub)(channel)
     router = cast("Any", router_pb2_grpc.RouterServiceStub)(channel)
-    methods: dict[str, Callable[..., object]] = {**vars(exporter), **vars(router)}
+    methods: dict[str, Callable[..., object]] = {
+        **vars(exporter),
+        **vars(router),
+        "RawStream": channel.stream_stream(STREAM_METHOD, None, None),
+    }
     if not metadata:
         return dict(methods)
     return {name: _with_metadata(method, metadata) for name, method in methods.items()}

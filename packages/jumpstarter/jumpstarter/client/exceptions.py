@@ -1,0 +1,3 @@
+"""Public path of the errors about leases; they live in `jumpstarter.model.errors`."""
+
+from jumpstarter.model.errors import LeaseError as LeaseError

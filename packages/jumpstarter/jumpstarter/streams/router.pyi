@@ -1,0 +1,1 @@
+from jumpstarter.rpc.router_stream import RouterStream as RouterStream
