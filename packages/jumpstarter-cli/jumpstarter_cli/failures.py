@@ -7,7 +7,6 @@ type as well, and shows where it came from only when the log level is DEBUG.
 import logging
 import traceback
 from dataclasses import dataclass
-from typing import cast
 
 import click
 from jumpstarter.config.problems import printable
@@ -32,7 +31,7 @@ def failure_of(error: BaseException) -> Failure:
     """Return what to say about `error`; of a group, about the first one in it."""
     match error:
         case BaseExceptionGroup():
-            return failure_of(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
+            return failure_of(error.exceptions[0])
         case KeyboardInterrupt():
             return Failure("interrupted", INTERRUPTED)
         case click.Abort():

@@ -29,6 +29,7 @@ class CommandGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command of that name, or short name, or None."""
+        del ctx
         return self.command_named(cmd_name) or self.command_named(ALIASES.get(cmd_name, cmd_name))
 
     def command_named(self, name: str) -> click.Command | None:

@@ -36,7 +36,7 @@ class Program(CommandGroup):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, sorted; a name of our own hides a foreign one."""
-        return sorted({**_plugin_helps(), **self.helps})
+        return sorted({*super().list_commands(ctx), *_plugin_helps(), *self.helps})
 
     def command_named(self, name: str) -> click.Command | None:
         """Return the command of that name, or None; a foreign one as the stand-in for it."""
@@ -55,6 +55,7 @@ class Program(CommandGroup):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands and their lines of help."""
+        del ctx
         with formatter.section("Commands"):
             formatter.write_dl(sorted({**_plugin_helps(), **self.helps}.items()))
 

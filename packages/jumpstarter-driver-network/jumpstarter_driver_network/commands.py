@@ -30,7 +30,10 @@ def add_forward_tcp(group: DriverClickGroup, client: DriverClient) -> None:
     @click.option("--address", default="localhost", show_default=True, help="Listen here.")
     @click.argument("port", type=PORT, default=0)
     def forward_tcp(address: str, port: int) -> None:
-        """Forward local TCP port PORT to the device until interrupted (0: any free port)."""
+        """Forward a local TCP port to the device.
+
+        Without PORT, or with 0, any free one. Prints the address, and ends when interrupted.
+        """
         with (
             _one_line(),
             adapters.TcpPortforwardAdapter(
@@ -47,7 +50,10 @@ def add_forward_udp(group: DriverClickGroup, client: DriverClient) -> None:
     @click.option("--address", default="localhost", show_default=True, help="Listen here.")
     @click.argument("port", type=PORT, default=0)
     def forward_udp(address: str, port: int) -> None:
-        """Forward local UDP port PORT to the device until interrupted (0: any free port)."""
+        """Forward a local UDP port to the device.
+
+        Without PORT, or with 0, any free one. Prints the address, and ends when interrupted.
+        """
         with (
             _one_line(),
             adapters.UdpPortforwardAdapter(
@@ -63,7 +69,10 @@ def add_forward_unix(group: DriverClickGroup, client: DriverClient) -> None:
     @group.command("forward-unix")
     @click.argument("path", required=False)
     def forward_unix(path: str | None) -> None:
-        """Forward a local Unix socket, at PATH or a new place, to the device until interrupted."""
+        """Forward a local Unix socket to the device.
+
+        Without PATH a temporary one. Prints the path, and ends when interrupted.
+        """
         with (
             _one_line(),
             adapters.UnixPortforwardAdapter(client=client, path=path) as local,
@@ -78,7 +87,7 @@ def add_address(group: DriverClickGroup, read_address: Callable[[], str]) -> Non
     @click.option("--host", is_flag=True, help="Print the host only.")
     @click.option("--port", is_flag=True, help="Print the port only.")
     def address(host: bool, port: bool) -> None:  # noqa: FBT001 - click passes flags so
-        """Print the address that the exporter connects to."""
+        """Print the address of the service."""
         try:
             text = read_address()
         except ValueError as error:

@@ -79,8 +79,13 @@ class TcpNetwork(NetworkInterface, Driver):
     """A TCP port of the device: `connect` opens one connection per stream."""
 
     host: str
+    """Name or address of the device, as the exporter's host knows it."""
+
     port: Port
+    """The TCP port, 1 to 65535."""
+
     enable_address: bool = True
+    """Whether clients may read the address."""
 
     @exportstream
     @asynccontextmanager
@@ -100,8 +105,13 @@ class UdpNetwork(NetworkInterface, Driver):
     """A UDP port of the device: each send is one datagram, and so is each receive."""
 
     host: str
+    """Name or address of the device, as the exporter's host knows it."""
+
     port: Port
+    """The UDP port, 1 to 65535."""
+
     enable_address: bool = True
+    """Whether clients may read the address."""
 
     @exportstream
     @asynccontextmanager
@@ -121,6 +131,7 @@ class UnixNetwork(NetworkInterface, Driver):
     """A Unix stream socket on the exporter's host."""
 
     path: PathText
+    """Path of the socket."""
 
     @exportstream
     @asynccontextmanager
@@ -135,7 +146,10 @@ class VsockNetwork(NetworkInterface, Driver):
     """A vsock port of a virtual machine on the exporter's host."""
 
     cid: Uint32
+    """Context identifier of the virtual machine."""
+
     port: Uint32
+    """The vsock port."""
 
     @exportstream
     @asynccontextmanager
@@ -152,6 +166,7 @@ class DbusNetwork(NetworkInterface, Driver):
     KIND_LABEL: ClassVar[str] = buses.KIND_LABEL
 
     kind: buses.BusKind
+    """Which bus: system or session."""
 
     def __post_init__(self) -> None:
         """Find the bus. Raises ValueError when its address cannot be used."""
@@ -199,7 +214,10 @@ class WebsocketNetwork(NetworkInterface, Driver):
     """A WebSocket server of the device: each send is one binary message. Needs an extra."""
 
     url: str
+    """URL of the server, ws:// or wss://."""
+
     enable_address: bool = True
+    """Whether clients may read the URL."""
 
     def __post_init__(self) -> None:
         """Raise MissingExtraError when the WebSocket library is not installed."""

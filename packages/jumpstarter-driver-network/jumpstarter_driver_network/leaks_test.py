@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -51,25 +51,31 @@ with (
 """
 
 
-async def count() -> tuple[int, int]:
-    """Return the number of descriptors of this process and of tasks on this loop."""
-    return len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
+async def held() -> tuple[set[str], set[str]]:
+    """Return the descriptors of this process, and the tasks on this loop."""
+    descriptors: set[str] = set()
+    for number in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):
+            descriptors.add(f"{number} {os.readlink(f'/proc/self/fd/{number}')}")
+    return descriptors, {f"{id(task)} {task!r}" for task in asyncio.all_tasks()}
 
 
-async def settle(before: tuple[int, int]) -> None:
+async def settle(before: tuple[set[str], set[str]]) -> None:
     """Return when there are no more descriptors and no more tasks than `before`."""
-    with anyio.fail_after(PATIENCE):
-        # gRPC's threads close their sockets and tell nobody.
-        while any(  # noqa: ASYNC110 - see above
-            now > then for now, then in zip(await count(), before, strict=True)
+    with anyio.move_on_after(PATIENCE):
+        while any(  # noqa: ASYNC110 - gRPC's threads close their sockets and tell nobody
+            len(now) > len(then) for now, then in zip(await held(), before, strict=True)
         ):
             await anyio.sleep(0.01)
+        return
+    more = [sorted(now - then) for now, then in zip(await held(), before, strict=True)]
+    pytest.fail(f"left over: {more}")
 
 
 @contextmanager
 def nothing_is_left(portal: BlockingPortal) -> Generator[None]:
     """Fail when the body leaves descriptors in this process, or tasks on the portal's loop."""
-    before = portal.call(count)
+    before = portal.call(held)
     yield
     portal.call(settle, before)
 

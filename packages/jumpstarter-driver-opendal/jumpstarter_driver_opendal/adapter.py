@@ -16,11 +16,13 @@ from jumpstarter.client import DriverClient
 from jumpstarter.client.adapters import blocking
 from jumpstarter.common.resources import PresignedRequestResource
 from jumpstarter.streams.encoding import Compression
+from jumpstarter.streams.forwarding import CHUNK_SIZE
 from jumpstarter.streams.progress import ProgressAttribute
 from opendal import AsyncFile, Operator, PresignedRequest
 
 from .common import Mode, PathBuf
-from .service import CHUNK_SIZE, Service
+from .lending import reason_first
+from .service import Service
 from .sources import LocalEnd
 
 PRESIGNED_SECONDS = 60
@@ -79,9 +81,7 @@ class AsyncFileStream(ObjectStream[bytes]):
         await self.file.close()
 
 
-@blocking
-@asynccontextmanager
-async def OpendalAdapter(  # noqa: N802 - adapters are named like classes
+def OpendalAdapter(  # noqa: N802 - adapters are named like classes
     *,
     client: DriverClient,
     operator: Operator,
@@ -89,36 +89,35 @@ async def OpendalAdapter(  # noqa: N802 - adapters are named like classes
     mode: Mode = "rb",
     compression: Compression | None = None,
     original_url: str | None = None,
-) -> AsyncGenerator[dict[str, object]]:
+) -> AbstractContextManager[dict[str, object]]:
     """Yield the handle by which a driver reads (`rb`) or writes (`wb`) the file at `path`.
 
     `compression` says how the file is compressed; the driver sees it plain. With `original_url`
     the exporter fetches that address as it stands. Raises ValueError for an address together with
     a compression or with writing, and what `Service` raises for the file.
     """
-    service = Service(operator.to_async_operator())
-    name = os.fspath(path)
-    if original_url is not None:
-        _refuse_unless_plain_read(original_url, mode, compression)
-        yield _handle(original_url, "GET", {})
-    elif compression is None and (request := await _presigned(service, name, mode)) is not None:
-        yield _handle(request.url, request.method, request.headers)
-    else:
-        stream = await _open_stream(service, name, mode)
-        async with client.resource_async(stream, content_encoding=compression) as handle:
-            yield handle
+    return lend(client, LocalEnd(operator, path, mode, compression, original_url))
 
 
 def lend(client: DriverClient, end: LocalEnd) -> AbstractContextManager[dict[str, object]]:
-    """Return the adapter for `end`."""
-    return OpendalAdapter(
-        client=client,
-        operator=end.operator,
-        path=end.path,
-        mode=end.mode,
-        compression=end.compression,
-        original_url=end.url,
-    )
+    """Do as `OpendalAdapter` with all that `end` says."""
+    return reason_first(_lent(client=client, end=end))
+
+
+@blocking
+@asynccontextmanager
+async def _lent(*, client: DriverClient, end: LocalEnd) -> AsyncGenerator[dict[str, object]]:
+    service = Service(end.operator.to_async_operator())
+    name = os.fspath(end.path)
+    if end.url is not None:
+        _refuse_unless_plain_read(end.url, end.mode, end.compression)
+        yield _handle(end.url, "GET", {})
+    elif not end.compression and (request := await _presigned(service, name, end.mode)):
+        yield _handle(request.url, request.method, request.headers)
+    else:
+        stream = await _open_stream(service, name, end.mode)
+        async with client.resource_async(stream, content_encoding=end.compression) as handle:
+            yield handle
 
 
 def _refuse_unless_plain_read(url: str, mode: Mode, compression: Compression | None) -> None:

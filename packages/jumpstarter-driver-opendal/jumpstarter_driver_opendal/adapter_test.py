@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 from jumpstarter.client import DriverClient
+from jumpstarter.client.core import DriverError
 from jumpstarter.common.utils import serve
 from jumpstarter.driver import Driver, export
 from jumpstarter.streams.encoding import Compression
@@ -40,6 +41,12 @@ class Keeper(Driver):
         self.handles.append(handle)
         async with self.resource(handle) as stream:
             self.kept = b"".join([chunk async for chunk in stream])
+
+    @export
+    async def give_up(self, handle: object) -> None:
+        async with self.resource(handle) as stream:
+            await stream.receive()
+            raise OSError("medium is worn out")
 
     @export
     async def give(self, handle: object) -> None:
@@ -184,6 +191,20 @@ def test_missing_file_is_an_error_that_names_it(client: DriverClient, tmp_path: 
         OpendalAdapter(client=client, operator=Operator("fs", root=str(tmp_path)), path="missing"),
     ):
         pass
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_driver_that_gives_up_is_heard_over_the_broken_stream(
+    client: DriverClient, tmp_path: Path, attempt: int
+) -> None:
+    (tmp_path / "up").write_bytes(bytes((40 + attempt) << 20))
+    with (
+        pytest.raises(DriverError, match="medium is worn out"),
+        OpendalAdapter(
+            client=client, operator=Operator("fs", root=str(tmp_path)), path="up"
+        ) as handle,
+    ):
+        client.call("give_up", handle)
 
 
 async def test_stream_tells_the_size_of_a_file(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Lends bytes in memory to a driver call: a stream that reads from, or writes into, a buffer."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -10,10 +10,10 @@ import anyio
 from anyio.abc import ObjectStream
 from jumpstarter.client import DriverClient
 from jumpstarter.client.adapters import blocking
+from jumpstarter.streams.forwarding import CHUNK_SIZE
 from jumpstarter.streams.progress import ProgressAttribute
 
-CHUNK_SIZE = 1 << 20
-"""Bytes of one read."""
+from .lending import reason_first
 
 
 @dataclass(eq=False)
@@ -46,11 +46,15 @@ class BytesIOStream(ObjectStream[bytes]):
         """Do nothing: the buffer belongs to the caller."""
 
 
+def buffer_adapter(
+    client: DriverClient, buffer: BytesIO
+) -> AbstractContextManager[dict[str, object]]:
+    """Return the adapter by which a driver reads what is in `buffer`, or writes into it."""
+    return reason_first(_lent(client=client, buffer=buffer))
+
+
 @blocking
 @asynccontextmanager
-async def buffer_adapter(
-    *, client: DriverClient, buffer: BytesIO
-) -> AsyncGenerator[dict[str, object]]:
-    """Yield the handle by which a driver reads what is in `buffer`, or writes into it."""
+async def _lent(*, client: DriverClient, buffer: BytesIO) -> AsyncGenerator[dict[str, object]]:
     async with client.resource_async(BytesIOStream(buffer)) as handle:
         yield handle

@@ -16,6 +16,7 @@ import opendal
 from anyio import to_thread
 from jumpstarter.common.resources import Resource
 from jumpstarter.driver import Driver, export
+from jumpstarter.streams.forwarding import CHUNK_SIZE
 from pydantic import ConfigDict, Field, Strict
 from pydantic.dataclasses import dataclass
 
@@ -29,7 +30,7 @@ from .interfaces import FlasherInterface, StorageMuxFlasherInterface, StorageMux
 from .mocks import MockFlasher, MockStorageMux, MockStorageMuxFlasher
 from .models import capability_of, metadata_of, presigned_of
 from .paths import directory_path, refuse_way_out, storage_path
-from .service import CHUNK_SIZE, Service
+from .service import Service
 
 DISCARD_SECONDS = 5.0
 """How long removing an unfinished file may hold up its failed writer."""

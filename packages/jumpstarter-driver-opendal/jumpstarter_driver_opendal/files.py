@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import opendal
 from anyio.abc import ObjectStream
+from jumpstarter.streams.forwarding import CHUNK_SIZE
 
 from .common import Mode
 from .errors import translated
-from .service import CHUNK_SIZE
 
 
 @dataclass(frozen=True, slots=True)

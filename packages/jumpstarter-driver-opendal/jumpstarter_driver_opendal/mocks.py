@@ -8,11 +8,9 @@ from urllib.parse import quote
 import anyio
 from anyio.abc import ObjectStream
 from jumpstarter.driver import Driver, export
+from jumpstarter.streams.forwarding import CHUNK_SIZE
 
 from .interfaces import FlasherInterface, StorageMuxFlasherInterface, StorageMuxInterface
-
-CHUNK_SIZE = 1 << 20
-"""Bytes of one read."""
 
 
 @dataclass(kw_only=True)

@@ -48,13 +48,13 @@ class OpendalFile:
 
     def write_bytes(self, data: bytes) -> None:
         """Write `data`."""
-        with buffer_adapter(client=self.client, buffer=BytesIO(data)) as handle:
+        with buffer_adapter(self.client, BytesIO(data)) as handle:
             self.write_handle(handle)
 
     def read_bytes(self) -> bytes:
         """Return all from the position to the end."""
         buffer = BytesIO()
-        with buffer_adapter(client=self.client, buffer=buffer) as handle:
+        with buffer_adapter(self.client, buffer) as handle:
             self._call("file_read", handle)
         return buffer.getvalue()
 

@@ -10,13 +10,11 @@ from contextlib import asynccontextmanager
 from typing import Protocol, cast
 
 from anyio import to_thread
+from jumpstarter.streams.forwarding import CHUNK_SIZE
 from opendal import AsyncFile, AsyncOperator, Capability, Entry, Metadata, PresignedRequest
 
 from .common import HashAlgo, Mode
 from .errors import translated
-
-CHUNK_SIZE = 1 << 20
-"""Bytes of one read: as many as one frame of a stream carries."""
 
 
 class _Operator(Protocol):

@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from .binding import explain
-from .errors import ServerNotRunning, TftpError
+from .errors import PortUnavailableError, ServerNotRunning, TftpError
 from .server import TftpServer
 
 __all__ = ["ServerNotRunning", "Tftp", "TftpError", "TftpServer"]
@@ -128,7 +128,7 @@ class Tftp(Driver):
             try:
                 scope.enter_context(portal.wrap_async_context_manager(server.running()))
             except OSError as error:
-                raise TftpError(explain(error, self.host, self.port)) from error
+                raise PortUnavailableError(explain(error, self.host, self.port)) from error
             self._scope = scope.pop_all()
         return server
 

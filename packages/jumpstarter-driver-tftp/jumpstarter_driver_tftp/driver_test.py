@@ -150,7 +150,7 @@ def test_uploads_are_kept_when_so_configured(tmp_path: Path):
     assert (tmp_path / "uploaded").read_bytes() == b"x"
 
 
-def test_port_in_use_is_an_error_with_a_hint(tmp_path: Path):
+def test_port_in_use_is_an_error_with_a_hint(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
@@ -163,6 +163,7 @@ def test_port_in_use_is_an_error_with_a_hint(tmp_path: Path):
             assert isinstance(client, TftpServerClient)
             with pytest.raises(DriverError, match="the port is in use"):
                 client.start()
+        assert "Traceback" not in caplog.text
     driver.start()
     assert driver.get_port() == port
     driver.close()

@@ -9,6 +9,13 @@ class ServerNotRunning(TftpError):  # noqa: N818 - a public name of release 0.9.
     """The call needs a running server: start it first."""
 
 
+class PortUnavailableError(TftpError, OSError):
+    """The server cannot have its port: free it, get the permission, or choose another.
+
+    An OSError too, so that an exporter takes it for a failure of its machine and not of its code.
+    """
+
+
 class TransferError(TftpError):
     """A transfer ended before the file was complete: the far side refused, or fell silent."""
 

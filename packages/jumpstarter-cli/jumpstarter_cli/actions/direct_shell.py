@@ -41,9 +41,10 @@ def direct_shell(
 
 async def _greet(address: Address, insecure: bool, passphrase: str | None) -> str | None:  # noqa: FBT001 - anyio.run passes no names
     """Return what the exporter tells those who enter a shell."""
-    async with BlockingPortal() as portal:
-        with ExitStack() as stack:
-            async with client_from_path(
+    with ExitStack() as stack:
+        async with (
+            BlockingPortal() as portal,
+            client_from_path(
                 str(address),
                 portal,
                 stack,
@@ -51,6 +52,7 @@ async def _greet(address: Address, insecure: bool, passphrase: str | None) -> st
                 unsafe=True,
                 insecure=insecure,
                 passphrase=passphrase,
-            ) as client:
-                report = await client.stub.GetReport(empty_pb2.Empty())
-    return report.motd or None
+            ) as client,
+        ):
+            report = await client.stub.GetReport(empty_pb2.Empty())
+            return report.motd or None

@@ -39,7 +39,9 @@ def create(**given: Unpack[CreateOptions]) -> int:
     alias = given["alias"]
     if ExporterConfigV1Alpha1.user_config_exists(alias):
         path = ExporterConfigV1Alpha1.resolve_path(alias)
-        message = f"exporter '{alias}' exists: open '{path}' with `jmp config exporter edit {alias}`"
+        message = (
+            f"exporter '{alias}' exists: open '{path}' with `jmp config exporter edit {alias}`"
+        )
         raise ConfigurationError(message)
     path = ExporterConfigV1Alpha1.save(_answered(given))
     _tell(given["output"], alias, path, f"exporter '{alias}' created in {path}")

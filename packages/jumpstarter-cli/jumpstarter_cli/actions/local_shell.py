@@ -10,7 +10,6 @@ from jumpstarter_cli.loading import load
 from jumpstarter_cli.logs import show_hooks
 
 
-
 def local_shell(file: ExporterFile, command: Sequence[str]) -> int:
     """Serve the exporter with its hooks around a shell or command; return that one's exit code.
 

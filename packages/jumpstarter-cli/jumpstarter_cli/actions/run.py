@@ -12,6 +12,7 @@ from jumpstarter_cli.exporter_files import chosen_file
 from jumpstarter_cli.listener import Certificate, Listener
 from jumpstarter_cli.logs import LogChoice, log_to_service
 from jumpstarter_cli.passphrases import chosen_passphrase
+from jumpstarter_cli.reach import put_j_on_path
 
 LOOPBACK = "127.0.0.1"
 """Where an exporter listens that was given a port alone."""
@@ -45,6 +46,7 @@ def run(*, log: LogChoice, **given: Unpack[RunOptions]) -> int:
         _certificate(given["tls_cert"], given["tls_key"], insecure=given["tls_grpc_insecure"]),
         chosen_passphrase(given["passphrase"], given["passphrase_file"], os.environ),
     )
+    put_j_on_path(os.environ)
     log_to_service(log)
     return deferred("actions.serving:serve")(file, listener)
 

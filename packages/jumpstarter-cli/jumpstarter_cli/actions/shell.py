@@ -10,6 +10,7 @@ from jumpstarter_cli.addresses import parse_address
 from jumpstarter_cli.deferred import deferred
 from jumpstarter_cli.exporter_files import chosen_file
 from jumpstarter_cli.passphrases import chosen_passphrase
+from jumpstarter_cli.reach import put_j_on_path
 
 
 class ShellOptions(TypedDict):
@@ -29,6 +30,7 @@ def shell(**given: Unpack[ShellOptions]) -> int:
 
     Raises UsageError for options that do not go together.
     """
+    put_j_on_path(os.environ)
     file = chosen_file(given["exporter"], given["exporter_config"])
     if given["tls_grpc"] is not None:
         if file is not None:

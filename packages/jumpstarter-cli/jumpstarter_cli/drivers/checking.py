@@ -6,11 +6,12 @@ not. What only the constructor itself can tell, this does not know.
 
 import json
 from collections.abc import Callable
+from typing import Any, cast
 
 from jumpstarter.config.check import DriverCheck, DriverField
 from jumpstarter.config.problems import kind_of, shown
 from jumpstarter.driver import Driver
-from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from jumpstarter_cli.drivers.fields import Field, constructor_of
@@ -47,7 +48,7 @@ def _judge(field: Field, *, converts: bool) -> Callable[[object], str | None]:
         if value is None and field.default == "None":
             return None
         try:
-            adapter = TypeAdapter[object](field.annotation)
+            adapter = TypeAdapter[object](cast("Any", field.annotation))
         except PydanticUserError:
             return None
         try:

@@ -19,7 +19,7 @@ NOT_IN_CONFIG = frozenset({"uuid", "children", "description", "methods_descripti
 """Fields of every driver that are not for `config`: an exporter gives them, or stand beside it."""
 
 _VARIABLE = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-_CONTAINERS = (dict, list, set, tuple, frozenset)
+_EMPTY: Mapping[object, str] = {dict: "{}", list: "[]", set: "set()", tuple: "()"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +122,8 @@ def _from_declaration(
 def _default(value: object, factory: Callable[..., object] | None) -> str:
     if factory is None:
         return repr(value)
-    origin = getattr(factory, "__origin__", factory)
-    if origin in _CONTAINERS:
-        return repr(origin())
+    empty = _EMPTY.get(getattr(factory, "__origin__", factory))
+    if empty is not None:
+        return empty
     name = getattr(factory, "__name__", "")
     return "computed" if name in ("", "<lambda>") else f"{name}()"

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 from jumpstarter.driver.decorators import (
     MARKER_DRIVERCALL,
@@ -57,7 +57,7 @@ def _exported(driver: type) -> Iterator[tuple[str, str, Callable[..., object]]]:
         function = inspect.getattr_static(driver, name)
         for marker, kind in _KINDS.items():
             if callable(function) and has_marker(function, marker):
-                yield name, kind, cast("Callable[..., object]", function)
+                yield name, kind, function
 
 
 def _signature(function: Callable[..., object]) -> str:

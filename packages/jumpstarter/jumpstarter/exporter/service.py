@@ -8,6 +8,7 @@ status, report and log can be read always.
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, Never, Protocol, cast
 from uuid import UUID
 
@@ -27,7 +28,7 @@ from jumpstarter.model.requests import REQUEST_KEY, STREAM_REQUEST
 from jumpstarter.model.status import ExporterStatus, LogSource
 from jumpstarter.rpc.router_stream import RouterStream
 from jumpstarter.streams.broadcast import Broadcast
-from jumpstarter.streams.forwarding import pump, reset_stream
+from jumpstarter.streams.forwarding import copy_stream, relay, reset_stream
 from jumpstarter.streams.metadata import MetadataStreamAttributes
 
 from .logging import record_to_response
@@ -173,22 +174,37 @@ async def carry(router: RouterStream, stream: ObjectStream[bytes]) -> None:
     A client that vanishes resets the driver's stream, so that the target sees a failure where the
     client did not finish.
     """
+    ends = _Ends()
     try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_until_released, router, tasks.cancel_scope)
-            await pump(router, stream)
-            tasks.cancel_scope.cancel()
+        async with relay(router, stream) as tasks:
+            tasks.start_soon(_to_driver, router, stream, ends, tasks.cancel_scope)
+            await copy_stream(router, stream)
+            ends.client = True
+            if ends.driver:
+                tasks.cancel_scope.cancel()
     except anyio.get_cancelled_exc_class():
         if not router.half_closed:
             await reset_stream(stream)
         raise
-    except BaseExceptionGroup as group:
-        raise _only(group) from None
 
 
-async def _until_released(router: RouterStream, scope: anyio.CancelScope) -> None:
-    await router.wait_released()
-    scope.cancel()
+@dataclass
+class _Ends:
+    """Who has been given everything, to its end."""
+
+    client: bool = False
+    driver: bool = False
+
+
+async def _to_driver(
+    router: RouterStream, stream: ObjectStream[bytes], ends: _Ends, scope: anyio.CancelScope
+) -> None:
+    await copy_stream(stream, router)
+    ends.driver = True
+    if not ends.client:
+        # The driver may go on sending for ever to a client that has left.
+        await router.wait_released()
+        scope.cancel()
 
 
 async def refuse(context: Context, error: Exception) -> Never:
@@ -199,12 +215,6 @@ async def refuse(context: Context, error: Exception) -> Never:
     if status.code is Code.UNKNOWN:
         logger.warning("a call failed: %s", status.details, exc_info=error)
     await context.abort(grpc.StatusCode[status.code.name], status.details)
-
-
-def _only(group: BaseException) -> BaseException:
-    while isinstance(group, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", group).exceptions[0]
-    return group
 
 
 def _metadata(context: Context) -> dict[str, str | bytes]:

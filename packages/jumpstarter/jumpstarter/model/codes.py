@@ -33,6 +33,10 @@ class Code(Enum):
     UNAUTHENTICATED = "UNAUTHENTICATED"
 
 
+MAX_DETAILS = 2400
+"""Bytes of details: gRPC carries 8 KiB of status, in which a byte may take three."""
+
+
 class ResultEncodingError(Exception):
     """What a driver returned cannot be carried: the driver's fault, not the caller's argument."""
 
@@ -87,16 +91,33 @@ def status_to_error(code_name: str, message: str, *, unary: bool) -> DriverError
     return kind(message)
 
 
+def carried_details(text: str) -> str:
+    """Return `text` as a status can carry it: in UTF-8, and short enough.
+
+    gRPC never delivers a status that has no UTF-8 form, and replaces one that is too long.
+    """
+    data = text.encode(errors="backslashreplace")
+    if len(data) <= MAX_DETAILS:
+        return data.decode()
+    kept = data[:MAX_DETAILS].decode(errors="ignore")
+    return f"{kept}... ({len(data) - len(kept.encode())} more bytes)"
+
+
 def _details(error: BaseException) -> str:
-    """Return the error's own text; a bare exception is named, so that a status is never empty."""
-    return str(error) or type(error).__name__
+    """Return the error's own text; one that has none, or is no Exception, is named."""
+    name, text = type(error).__name__, str(error)
+    if not isinstance(error, Exception):
+        text = f"{name}: {text}" if text else name
+    return carried_details(text or name)
 
 
 __all__ = [
     "Code",
+    "MAX_DETAILS",
     "ResultEncodingError",
     "Status",
     "ValueEncodingError",
+    "carried_details",
     "exception_to_status",
     "status_to_error",
 ]

@@ -7,10 +7,10 @@ text names the argument or the place inside it.
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import cast
+from typing import Any, Final, cast
 
 from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
-from pydantic_core import to_jsonable_python
+from pydantic import ConfigDict, TypeAdapter
 
 from jumpstarter.model.errors import ValueEncodingError
 
@@ -20,6 +20,10 @@ NESTING = 99
 _LIST_NESTING = 2
 _STRUCT_NESTING = 3
 _LONG = 10**40
+# Anything at all, in the JSON form that its own class gives it. Non-finite numbers stay themselves.
+_ANYTHING: Final[TypeAdapter[Any]] = TypeAdapter(
+    Any, config=ConfigDict(ser_json_inf_nan="constants")
+)
 _SEQUENCES = (list, tuple, set, frozenset)
 
 
@@ -95,10 +99,10 @@ def _encode_composed(value: object, where: str, nesting: int) -> Value:
         return Value(list_value=ListValue(values=values))
     if isinstance(value, (bytes, bytearray)):
         return Value(string_value=_text(value, where))
-    # Models, dataclasses, enums, paths, UUIDs, dates: pydantic knows their JSON form. Non-finite
-    # numbers come back as themselves and are refused by the second pass.
+    # Models, dataclasses, enums, paths, UUIDs, dates: pydantic knows their JSON form, and what that
+    # cannot carry is refused by the second pass.
     try:
-        plain = to_jsonable_python(value, inf_nan_mode="constants")
+        plain = _ANYTHING.dump_python(value, mode="json")
     except ValueError as error:
         message = f"{where}: {type(value).__name__} cannot be sent: {error}"
         raise ValueEncodingError(message) from error
@@ -129,7 +133,11 @@ def _key(key: object, where: str) -> str:
     if isinstance(key, float):
         _number(key, f"a key of {where}")
     try:
-        plain = key if isinstance(key, str) else next(iter(to_jsonable_python({key: None})))
+        plain = (
+            key
+            if isinstance(key, str)
+            else next(iter(_ANYTHING.dump_python({key: None}, mode="json")))
+        )
         text = str.__str__(plain)
         text.encode()
     except ValueError as error:

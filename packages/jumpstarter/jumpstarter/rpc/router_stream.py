@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 import anyio
 import grpc
-from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
+from anyio import BrokenResourceError, BusyResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import ObjectStream
 from anyio.lowlevel import checkpoint
 from grpc.aio import AioRpcError, ServicerContext, StreamStreamCall
@@ -79,8 +79,8 @@ class RouterStream(ObjectStream[bytes]):
             message = f"RouterStream: {self.context!r} is neither a call nor a servicer context"
             raise ValueError(message)
         self._encode = encode_frame if self.raw else message_encoder(message_type)
-        self._sending = anyio.Lock(fast_acquire=True)
-        self._ended = anyio.Event()
+        self._sending = False
+        self._ended = False
         self._sent_eof = False
         self._closed = False
 
@@ -92,19 +92,22 @@ class RouterStream(ObjectStream[bytes]):
     @property
     def half_closed(self) -> bool:
         """Whether the peer has said that it sends no more."""
-        return self._ended.is_set()
+        return self._ended
 
     async def send(self, item: bytes) -> None:
         """Send `item`, in several frames where it is large.
 
         Raises BrokenResourceError when the far side is gone, ClosedResourceError after `send_eof`
-        or `aclose`.
+        or `aclose`, BusyResourceError while another task sends.
         """
         if self._closed or self._sent_eof:
             raise ClosedResourceError
-        async with self._sending:
+        self._take_turn()
+        try:
             for payload in split(item):
                 await self._write(FrameType.DATA, payload)
+        finally:
+            self._sending = False
 
     async def receive(self) -> bytes:
         """Return the payload of the next frame.
@@ -114,7 +117,7 @@ class RouterStream(ObjectStream[bytes]):
         """
         if self._closed:
             raise ClosedResourceError
-        if self._ended.is_set():
+        if self._ended:
             raise EndOfStream
         while (frame := await self._read()) is not None:
             match frame.kind:
@@ -126,24 +129,27 @@ class RouterStream(ObjectStream[bytes]):
                     raise BrokenResourceError
                 case _:
                     continue
-        self._ended.set()
+        self._ended = True
         raise EndOfStream
 
     async def send_eof(self) -> None:
         """Tell the peer that nothing more will be sent; receiving goes on."""
         if self._closed:
             raise ClosedResourceError
-        async with self._sending:
-            if not self._sent_eof:
-                self._sent_eof = True
-                await self._write(FrameType.GOAWAY)
+        if self._sent_eof:
+            return
+        self._take_turn()
+        self._sent_eof = True
+        try:
+            await self._write(FrameType.GOAWAY)
+        finally:
+            self._sending = False
 
     async def wait_released(self) -> None:
-        """Return when the peer, after its half-close, is done with this direction too.
+        """Return when the peer is done with this direction too; called after its half-close.
 
         A peer of release 0.9.0 never says so; then this returns when its call ends.
         """
-        await self._ended.wait()
         while (frame := await self._read()) is not None:
             if frame.kind == FrameType.RST_STREAM:
                 return
@@ -179,20 +185,30 @@ class RouterStream(ObjectStream[bytes]):
         understood = self.metadata.get(STATE_KEY) == STATE_OPEN
         with anyio.move_on_after(CLOSE_GRACE if understood else OLD_CLOSE_GRACE):
             try:
-                async with self._sending:
-                    if not self._sent_eof:
-                        await self._write(FrameType.GOAWAY)
-                    if understood:
-                        await self._write(FrameType.RST_STREAM)
-                    await call.done_writing()
-                while understood or not self._ended.is_set():
+                if not (self._sent_eof and self._ended):
+                    await self._release(call, understood=understood)
+                while understood or not self._ended:
                     frame = await self._read()
                     if frame is None or frame.kind == FrameType.GOAWAY:
-                        self._ended.set()
+                        self._ended = True
                     if frame is None:
                         return
-            except BrokenResourceError:
+            except (BrokenResourceError, BusyResourceError):
                 return
+
+    async def _release(self, call: ClientCall | RawCall, *, understood: bool) -> None:
+        self._take_turn()
+        if not self._sent_eof:
+            await self._write(FrameType.GOAWAY)
+        if understood:
+            await self._write(FrameType.RST_STREAM)
+        await call.done_writing()
+
+    def _take_turn(self) -> None:
+        """Refuse a second task: gRPC takes one message at a time, and in an order."""
+        if self._sending:
+            raise BusyResourceError("sending to")
+        self._sending = True
 
     async def _write(self, frame_type: FrameType, payload: bytes = b"") -> None:
         call = self.context
@@ -222,7 +238,7 @@ class RouterStream(ObjectStream[bytes]):
             return self._decoded(message)
         if isinstance(message, (router_pb2.StreamRequest, router_pb2.StreamResponse)):
             return Frame(message.frame_type, message.payload)
-        if not isinstance(call, StreamStreamCall) and not self._ended.is_set():
+        if not isinstance(call, StreamStreamCall) and not self._ended:
             # A client that half-closes says so with GOAWAY: this one has vanished.
             raise BrokenResourceError
         return None

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Protocol, TypeAlias, cast, runtime_checkable
 
 import anyio
-from anyio.abc import ByteReceiveStream, ByteStream, ObjectStream, SocketAttribute
+from anyio.abc import ByteReceiveStream, ByteStream, ObjectStream, SocketAttribute, TaskGroup
 
 from .sockets import CHUNK_SIZE, reset_when_closed
 
@@ -49,7 +49,9 @@ async def forward_stream(a: AnyByteStream, b: AnyByteStream) -> AsyncGenerator[N
     When a direction fails the body is cancelled, both streams are reset and BrokenResourceError
     is raised. When the body raises, both streams are reset and its exception goes on.
     """
-    async with a, b, _relay(a, b):
+    async with a, b, relay(a, b) as tasks:
+        tasks.start_soon(copy_stream, b, a)
+        tasks.start_soon(copy_stream, a, b)
         yield
 
 
@@ -59,8 +61,9 @@ async def pump(a: AnyByteStream, b: AnyByteStream) -> None:
     Each end of file is passed on as a half-close. When a direction fails both streams are reset
     and BrokenResourceError is raised.
     """
-    async with _relay(a, b):
-        pass
+    async with relay(a, b) as tasks:
+        tasks.start_soon(copy_stream, b, a)
+        await copy_stream(a, b)
 
 
 async def copy_stream(dst: AnyByteStream, src: AnyByteStream) -> None:
@@ -92,12 +95,15 @@ async def reset_stream(stream: AnyByteStream) -> None:
 
 
 @asynccontextmanager
-async def _relay(a: AnyByteStream, b: AnyByteStream) -> AsyncGenerator[None]:
+async def relay(a: AnyByteStream, b: AnyByteStream) -> AsyncGenerator[TaskGroup]:
+    """Yield a task group for copies between `a` and `b`.
+
+    When one of them fails both streams are reset and BrokenResourceError is raised; a failure that
+    is none of a stream comes out as itself.
+    """
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(copy_stream, b, a)
-            tasks.start_soon(copy_stream, a, b)
-            yield
+            yield tasks
     except BaseExceptionGroup as group:
         await reset_stream(a)
         await reset_stream(b)
