@@ -1,7 +1,5 @@
 """Calls and streaming calls per second over `serve()`, with the blocking client."""
 
-from collections.abc import Callable
-
 from device import Device
 from jumpstarter.client import DriverClient
 from jumpstarter.common.utils import serve
@@ -27,14 +25,15 @@ def items(client: DriverClient, method: str) -> float:
 
 def main() -> None:
     """Measure and print."""
-    measures: dict[str, tuple[Callable[[DriverClient, str], float], str]] = {
-        "calls_per_s": (calls, "echo"),
-        "calls_async_per_s": (calls, "echo_async"),
-        "stream_items_per_s": (items, "count"),
-        "stream_items_async_per_s": (items, "count_async"),
-    }
     with serve(Device()) as client:
-        report({name: measure(client, method) for name, (measure, method) in measures.items()})
+        report(
+            {
+                "calls_per_s": calls(client, "echo"),
+                "calls_async_per_s": calls(client, "echo_async"),
+                "stream_items_per_s": items(client, "count"),
+                "stream_items_async_per_s": items(client, "count_async"),
+            }
+        )
 
 
 if __name__ == "__main__":

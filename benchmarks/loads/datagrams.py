@@ -1,17 +1,14 @@
-"""Datagrams per second through a UDP stream: each is answered by the far side, with 64 under way."""
+"""Datagrams per second through a UDP stream: each is answered, with 64 under way."""
 
-import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from anyio import create_task_group
 from jumpstarter.client import DriverClient
 from jumpstarter.common.utils import serve
 from jumpstarter_driver_network.driver import UdpNetwork
 from timing import report
-
-import time
 
 DATAGRAMS = 20_000
 UNDER_WAY = 64

@@ -51,8 +51,8 @@ class AsyncFileStream(ObjectStream[bytes]):
 
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
-        """The total size in bytes, where it is known."""
-        if self.metadata is None:
+        """The total size in bytes, where it is known; services say 0 where it is not."""
+        if self.metadata is None or not self.metadata.content_length:
             return {}
         total = float(self.metadata.content_length)
         return {ProgressAttribute.total: lambda: total}
@@ -115,7 +115,7 @@ async def _lent(*, client: DriverClient, end: LocalEnd) -> AsyncGenerator[dict[s
     elif not end.compression and (request := await _presigned(service, name, end.mode)):
         yield _handle(request.url, request.method, request.headers)
     else:
-        stream = await _open_stream(service, name, end.mode)
+        stream = await _open_stream(service, name, end)
         async with client.resource_async(stream, content_encoding=end.compression) as handle:
             yield handle
 
@@ -145,6 +145,6 @@ async def _presigned(service: Service, name: str, mode: Mode) -> PresignedReques
     return None
 
 
-async def _open_stream(service: Service, name: str, mode: Mode) -> AsyncFileStream:
-    metadata = await service.stat(name) if mode == "rb" else None
-    return AsyncFileStream(await service.open(name, mode), metadata)
+async def _open_stream(service: Service, name: str, end: LocalEnd) -> AsyncFileStream:
+    metadata = await service.stat(name) if end.mode == "rb" else end.expected
+    return AsyncFileStream(await service.open(name, end.mode), metadata)

@@ -1,5 +1,6 @@
 """The storage client and its open files, against a real exporter and a real web server."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -170,6 +171,44 @@ def test_listing_can_be_left_early(storage: OpendalClient) -> None:
     assert next(entries) == "/"
     entries.close()
     assert len(list(storage.list("/"))) == 4
+
+
+TRANSFER = """
+import sys
+from jumpstarter.common.utils import serve
+from jumpstarter_driver_opendal.driver import Opendal
+
+with serve(Opendal(scheme="fs", kwargs={"root": sys.argv[1] + "/root"})) as client:
+    client.write_from_path("file", sys.argv[1] + "/up")
+    client.read_into_path("file", sys.argv[1] + "/down")
+"""
+
+
+def test_terminal_shows_how_far_both_ways_are(tmp_path: Path) -> None:
+    (tmp_path / "up").write_bytes(DATA)
+    controller, terminal = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", TRANSFER, str(tmp_path)],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    ) as process:
+        os.close(terminal)
+        shown = read_terminal(controller)
+        os.close(controller)
+    assert process.returncode == 0, shown
+    assert shown.count("100%") >= 2
+    assert "2.0/2.0 MiB" in shown or "2.1/2.1 MB" in shown
+
+
+def read_terminal(controller: int) -> str:
+    """Return all that is written to a terminal until its last user has left."""
+    shown = b""
+    with contextlib.suppress(OSError):
+        while chunk := os.read(controller, 4096):
+            shown += chunk
+    return shown.decode()
 
 
 def test_importing_the_client_imports_no_driver() -> None:

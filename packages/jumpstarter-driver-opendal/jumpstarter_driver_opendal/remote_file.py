@@ -44,7 +44,11 @@ class OpendalFile:
     def read_into_path(self, path: PathBuf, operator: Operator | None = None) -> None:
         """Make the local file `path`, or a file of `operator`, of the rest of this one."""
         with lend(self.client, target_of(path, operator)) as handle:
-            self._call("file_read", handle)
+            self.read_handle(handle)
+
+    def read_handle(self, handle: object) -> None:
+        """Send the rest of the file to the resource `handle`."""
+        self._call("file_read", handle)
 
     def write_bytes(self, data: bytes) -> None:
         """Write `data`."""
@@ -55,7 +59,7 @@ class OpendalFile:
         """Return all from the position to the end."""
         buffer = BytesIO()
         with buffer_adapter(self.client, buffer) as handle:
-            self._call("file_read", handle)
+            self.read_handle(handle)
         return buffer.getvalue()
 
     def seek(self, pos: int, whence: int = 0) -> int:

@@ -13,7 +13,7 @@ from jumpstarter.common.exceptions import ArgumentError
 from jumpstarter.streams.encoding import Compression
 from opendal import Operator
 
-from .common import Mode, PathBuf
+from .common import Metadata, Mode, PathBuf
 
 _WEB = ("http", "https")
 
@@ -28,6 +28,8 @@ class LocalEnd:
     compression: Compression | None = None
     url: str | None = None
     """The address that the exporter is to fetch by itself instead."""
+    expected: Metadata | None = None
+    """What is known of the file that is to come, for a progress bar."""
 
 
 def is_web_address(path: PathBuf) -> bool:

@@ -1,6 +1,7 @@
 """The files of a storage on an exporter, as its client sees them; the commands are elsewhere."""
 
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -50,9 +51,12 @@ class StorageClient(DriverClient):
 
         Raises ArgumentError when `dst` is a web address.
         """
-        target_of(dst, operator)
-        with self.open(src, "rb") as file:
-            file.read_into_path(dst, operator)
+        target = target_of(dst, operator)
+        with (
+            self.open(src, "rb") as file,
+            lend(self, replace(target, expected=self.stat(src))) as handle,
+        ):
+            file.read_handle(handle)
 
     def open(self, path: PathBuf, mode: Mode) -> OpendalFile:
         """Open a file for reading (`rb`), or for writing from its beginning (`wb`)."""

@@ -5,8 +5,8 @@ here: credentials must not travel to another origin. Query strings hold signatur
 of every message.
 """
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,6 +29,8 @@ _SENSITIVE: Final = (
     "x-ms-",
     "x-goog-",
 )
+# A file is wanted as it is: compressed for the way, it would arrive as another one.
+_HEADERS: Final = {"Accept-Encoding": "identity"}
 
 
 def redact_url(url: URL) -> str:
@@ -39,9 +41,11 @@ def redact_url(url: URL) -> str:
 def redirect(url: URL, headers: Mapping[str, str], location: str) -> tuple[URL, dict[str, str]]:
     """Return where a redirect leads and the headers that may go there (RFC 9110 section 15.4).
 
-    Headers that carry credentials are dropped when the origin changes.
+    Headers that carry credentials are dropped when the origin changes. Raises ValueError when it
+    leads to no HTTP server.
     """
     target = url.join(URL(location, encoded=True))
+    _check_address(target)
     if target.origin() == url.origin():
         return target, dict(headers)
     kept = {
@@ -56,40 +60,37 @@ async def presigned_stream(
 ) -> AsyncGenerator[ObjectStream[bytes]]:
     """Yield the body of the request: to read for GET, to write for PUT.
 
-    Raises RuntimeError when the server refuses or the connection fails, TimeoutError after
-    `timeout_s` seconds in all.
+    Raises ValueError for an address of no HTTP server, RuntimeError when the server refuses or the
+    connection fails, TimeoutError after `timeout_s` seconds in all.
     """
-    timeout = aiohttp.ClientTimeout(total=timeout_s)
-    url = URL(request.url, encoded=True)
-    try:
-        async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session:
-            if request.method == "GET":
-                async with _get(session, url, request.headers) as response:
-                    yield _Download(response)
-            else:
-                async with _put(session, url, request.headers) as stream:
-                    yield stream
-    except aiohttp.ClientError as error:
-        message = f"{request.method} {redact_url(url)}: {type(error).__name__}; is it reachable?"
-        raise RuntimeError(message) from None
+    url = _address(request)
+    with anyio.move_on_after(timeout_s) as scope:
+        async with (
+            aiohttp.ClientSession(
+                headers=_HEADERS, timeout=aiohttp.ClientTimeout(), auto_decompress=False
+            ) as session,
+            (_get if request.method == "GET" else _put)(session, url, request.headers) as stream,
+        ):
+            yield stream
+    if scope.cancelled_caught:
+        message = f"{request.method} {redact_url(url)}: not done after {timeout_s:g} s"
+        raise TimeoutError(message)
 
 
 @asynccontextmanager
 async def _get(
     session: aiohttp.ClientSession, url: URL, headers: Mapping[str, str]
-) -> AsyncGenerator[aiohttp.ClientResponse]:
+) -> AsyncGenerator[ObjectStream[bytes]]:
     hop, sent = url, dict(headers)
     for _ in range(MAX_REDIRECTS + 1):
-        async with session.get(hop, headers=sent, allow_redirects=False) as response:
+        with _translated("GET", hop):
+            response = await session.get(hop, headers=sent, allow_redirects=False)
+        async with response:
             if response.status not in _REDIRECTS:
                 _check(response, hop)
-                yield response
+                yield _Download(response, hop)
                 return
-            location = response.headers.get("Location")
-            if location is None:
-                message = f"GET {redact_url(hop)}: redirect without a Location header"
-                raise RuntimeError(message)
-            hop, sent = redirect(hop, sent, location)
+            hop, sent = _next_hop(hop, sent, response.headers.get("Location"))
     message = f"GET {redact_url(url)}: more than {MAX_REDIRECTS} redirects"
     raise RuntimeError(message)
 
@@ -101,13 +102,59 @@ async def _put(
     send, receive = anyio.create_memory_object_stream[bytes](4)
 
     async def upload() -> None:
-        async with session.put(url, headers=headers, data=receive) as response:
-            _check(response, url)
+        # A server that answers before it has everything wants no more; closing tells the writer.
+        # What was sent is gone, so a redirect cannot be followed.
+        with receive, _translated("PUT", url):
+            response = await session.put(url, headers=headers, data=receive, allow_redirects=False)
+            try:
+                _check(response, url)
+            finally:
+                response.close()
 
-    async with anyio.create_task_group() as tasks, receive:
-        tasks.start_soon(upload)
-        async with send:
+    try:
+        async with send, receive, anyio.create_task_group() as tasks:
+            tasks.start_soon(upload)
             yield _Upload(send)
+            # Not when the writer fails: the server must not take a part for the whole.
+            await send.aclose()
+    except BaseExceptionGroup as group:
+        reason = _reason(group)
+        raise reason from reason.__cause__
+
+
+def _reason(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return why an upload failed: not that nobody reads any more, but why nobody does."""
+    others = [item for item in group.exceptions if not isinstance(item, anyio.BrokenResourceError)]
+    return [*others, *group.exceptions][0]
+
+
+def _address(request: PresignedRequestResource) -> URL:
+    try:
+        url = URL(request.url, encoded=True)
+        _check_address(url)
+    except ValueError:
+        message = f"{request.method}: not an http or https address; send the handle of one"
+        raise ValueError(message) from None
+    return url
+
+
+def _check_address(url: URL) -> None:
+    if url.scheme not in {"http", "https"} or not url.host:
+        message = "no address of an HTTP server"
+        raise ValueError(message)
+
+
+def _next_hop(
+    url: URL, headers: Mapping[str, str], location: str | None
+) -> tuple[URL, dict[str, str]]:
+    if location is None:
+        message = f"GET {redact_url(url)}: redirect without a Location header"
+        raise RuntimeError(message)
+    try:
+        return redirect(url, headers, location)
+    except ValueError:
+        message = f"GET {redact_url(url)}: redirect to no http or https address"
+        raise RuntimeError(message) from None
 
 
 def _check(response: aiohttp.ClientResponse, url: URL) -> None:
@@ -116,14 +163,26 @@ def _check(response: aiohttp.ClientResponse, url: URL) -> None:
         raise RuntimeError(message)
 
 
+@contextmanager
+def _translated(method: str, url: URL) -> Generator[None]:
+    try:
+        yield
+    except aiohttp.ClientError as error:
+        # Its own text may hold the query.
+        message = f"{method} {redact_url(url)}: {type(error).__name__}; is it reachable?"
+        raise RuntimeError(message) from None
+
+
 @dataclass(eq=False)
 class _Download(ObjectStream[bytes]):
     """The body of a response."""
 
     response: aiohttp.ClientResponse
+    url: URL
 
     async def receive(self) -> bytes:
-        data = await self.response.content.read(CHUNK_SIZE)
+        with _translated("GET", self.url):
+            data = await self.response.content.read(CHUNK_SIZE)
         if not data:
             raise EndOfStream
         return data

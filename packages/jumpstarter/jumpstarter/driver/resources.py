@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID, uuid4
 
-from anyio import fail_after
 from anyio.abc import ObjectStream
 
 from jumpstarter.model.requests import (
@@ -116,9 +115,8 @@ async def open_resource(
             async with compress_stream(offered, compression) as stream:
                 yield stream
         case PresignedRequestResource() as request:
-            with fail_after(timeout_s):
-                async with presigned_stream(request, timeout_s) as stream:
-                    yield stream
+            async with presigned_stream(request, timeout_s) as stream:
+                yield stream
 
 
 def _parsed(handle: object) -> object:

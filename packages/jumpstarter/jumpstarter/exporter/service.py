@@ -24,7 +24,7 @@ from jumpstarter.driver.base import Driver
 from jumpstarter.model.codes import Code, exception_to_status
 from jumpstarter.model.errors import ExporterNotReady, MethodNotFoundError
 from jumpstarter.model.frames import STATE_KEY, STATE_OPEN, STATE_REFUSED
-from jumpstarter.model.requests import REQUEST_KEY, STREAM_REQUEST
+from jumpstarter.model.requests import REQUEST_KEY, parse_stream_request
 from jumpstarter.model.status import ExporterStatus, LogSource
 from jumpstarter.rpc.router_stream import RouterStream
 from jumpstarter.streams.broadcast import Broadcast
@@ -105,7 +105,7 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
         del requests
         opened = False
         try:
-            request = STREAM_REQUEST.validate_json(_metadata(context).get(REQUEST_KEY, ""))
+            request = parse_stream_request(_metadata(context).get(REQUEST_KEY))
             driver = self._driver(str(request.uuid))
             async with driver.Stream(request, context) as stream:
                 metadata = _stream_metadata(stream)

@@ -192,7 +192,7 @@ def live(
     return machine, performed
 
 
-@given(HOOKS, st.fixed_dictionaries({hook: OUTCOMES for hook in Hook}), st.lists(st.integers(0, 6)))
+@given(HOOKS, st.fixed_dictionaries(dict.fromkeys(Hook, OUTCOMES)), st.lists(st.integers(0, 6)))
 def test_every_session_ends_as_it_should(
     hooks: frozenset[Hook], outcomes: dict[Hook, OnFailure | None], wishes: list[int]
 ):

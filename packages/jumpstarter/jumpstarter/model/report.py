@@ -27,7 +27,7 @@ def report_tree(reports: Iterable[jumpstarter_pb2.DriverInstanceReport]) -> Node
     for report in reports:
         node = Node(report)
         if not report.HasField("parent_uuid"):
-            root = node
+            root = node if root is None else root
         elif (parent := latest.get(report.parent_uuid)) is None:
             message = f"the report of driver {report.uuid} names an unknown parent"
             raise ValueError(message)

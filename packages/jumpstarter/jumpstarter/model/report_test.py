@@ -30,7 +30,7 @@ def test_each_report_of_a_proxy_has_the_children_that_follow_it():
         *(report("r"), report("t", "r", "target"), report("x", "t", "x")),
         *(report("t", "r", "proxy"), report("x", "t", "x")),
     ]
-    target = {"t": {"x": {"x": {}}}}
+    target: dict[str, object] = {"t": {"x": {"x": {}}}}
     root = report_tree(reports)
     assert shape(root) == {"r": {"target": target, "proxy": target}}
     assert root.children["proxy"] is not root.children["target"]

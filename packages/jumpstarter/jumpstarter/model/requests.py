@@ -7,7 +7,7 @@ object among the arguments of a call. Unknown members are ignored, so that newer
 from typing import Annotated, Literal, Union
 from uuid import UUID
 
-from pydantic import BaseModel, Field, Json, TypeAdapter
+from pydantic import BaseModel, Field, Json, TypeAdapter, ValidationError
 
 REQUEST_KEY = "request"
 
@@ -77,7 +77,25 @@ class ResourceMetadata(BaseModel):
     x_jmp_accept_encoding: str | None = None
 
 
-STREAM_REQUEST: TypeAdapter[DriverStreamRequest | ResourceStreamRequest] = TypeAdapter(
+RESOURCE: TypeAdapter[ClientStreamResource | PresignedRequestResource] = TypeAdapter(Resource)
+
+_STREAM_REQUEST: TypeAdapter[DriverStreamRequest | ResourceStreamRequest] = TypeAdapter(
     StreamRequest
 )
-RESOURCE: TypeAdapter[ClientStreamResource | PresignedRequestResource] = TypeAdapter(Resource)
+
+
+def parse_stream_request(text: str | bytes | None) -> DriverStreamRequest | ResourceStreamRequest:
+    """Return the request in the metadata of a stream, None where there is no such metadata.
+
+    Raises ValueError, whose text is one line, for what asks for no stream.
+    """
+    if text is None:
+        message = f"the metadata has no {REQUEST_KEY!r}, which says what stream to open"
+        raise ValueError(message)
+    try:
+        return _STREAM_REQUEST.validate_json(text)
+    except ValidationError as error:
+        places = ((".".join(map(str, item["loc"])), item["msg"]) for item in error.errors())
+        what = "; ".join(f"{place}: {problem}" if place else problem for place, problem in places)
+        message = f"the metadata {REQUEST_KEY!r} asks for no stream: {what}"
+        raise ValueError(message) from None

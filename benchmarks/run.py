@@ -1,0 +1,113 @@
+"""Measures our packages beside those of release 0.9.0, in turn, on this machine, in one run.
+
+    python benchmarks/run.py [calls|forward|datagrams|startup|memory ...] [--rounds N]
+
+Prints JSON: for each figure ours, theirs and the ratio (above 1 is better, whatever the figure),
+as medians over the rounds. Loads run unpinned and, where it matters, pinned to one processor. A
+figure that release 0.9.0 has no part for stands alone. Nothing here passes or fails.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+HERE = Path(__file__).resolve().parent
+LOADS = HERE / "loads"
+PEERS = HERE.parent / "tools" / "peers.py"
+
+LOWER_IS_BETTER = ("_ms", "_mib", "_x")
+
+
+@dataclass(frozen=True)
+class Load:
+    """One script of `loads/`, run by either interpreter."""
+
+    name: str
+    pinned: bool = False
+
+    @property
+    def title(self) -> str:
+        """The name in the output."""
+        return f"{self.name} (one processor)" if self.pinned else self.name
+
+
+SUITES: Mapping[str, Sequence[Load]] = {
+    "calls": (Load("calls"), Load("calls", pinned=True)),
+    "forward": (Load("forward"), Load("forward", pinned=True)),
+    "datagrams": (Load("datagrams"), Load("datagrams", pinned=True)),
+    "startup": (Load("startup"),),
+    "memory": (Load("memory"),),
+}
+
+
+def figures(interpreter: str, load: Load) -> dict[str, float]:
+    """Run one load once and return what it measured."""
+    processor = {max(os.sched_getaffinity(0))}
+    done = subprocess.run(
+        [interpreter, str(LOADS / f"{load.name}.py")],
+        check=True,
+        capture_output=True,
+        text=True,
+        preexec_fn=(lambda: os.sched_setaffinity(0, processor)) if load.pinned else None,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def ratio(name: str, ours: float, theirs: float) -> float:
+    """Return how many times better ours is."""
+    return theirs / ours if name.endswith(LOWER_IS_BETTER) else ours / theirs
+
+
+def compare(load: Load, theirs: str, rounds: int) -> dict[str, dict[str, float]]:
+    """Measure both in turn, `rounds` times each, and return the medians by figure."""
+    measured: dict[str, dict[str, list[float]]] = defaultdict(lambda: {"ours": [], "theirs": []})
+    for _ in range(rounds):
+        for side, interpreter in (("theirs", theirs), ("ours", sys.executable)):
+            for name, value in figures(interpreter, load).items():
+                measured[name][side].append(value)
+    table: dict[str, dict[str, float]] = {}
+    for name, sides in measured.items():
+        row = {f"{side}": median(values) for side, values in sides.items() if values}
+        if len(row) == len(sides):
+            row["ratio"] = round(ratio(name, row["ours"], row["theirs"]), 2)
+        table[name] = row
+    return table
+
+
+def main() -> None:
+    """Print the comparison as JSON; what is being measured goes to a terminal's standard error."""
+    parser = argparse.ArgumentParser(description="Measure the speed beside release 0.9.0.")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=", ".join(SUITES))
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each side (default 3)")
+    options = parser.parse_args()
+    unknown = sorted(set(options.suites) - set(SUITES))
+    if unknown:
+        parser.error(f"no suite {unknown[0]!r}: choose from {', '.join(SUITES)}")
+    theirs = subprocess.run(
+        [sys.executable, str(PEERS), "full"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    results: dict[str, object] = {}
+    for suite in options.suites or SUITES:
+        for load in SUITES[suite]:
+            if sys.stderr.isatty():
+                sys.stderr.write(f"{load.title} …\n")
+            results[load.title] = compare(load, theirs, options.rounds)
+    document = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors, Linux {platform.release()}",
+        "python": platform.python_version(),
+        "rounds": options.rounds,
+        "results": results,
+    }
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
