@@ -3,6 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from jumpstarter.common.utils import serve
 from jumpstarter_driver_composite.driver import Composite
@@ -32,7 +33,8 @@ def main() -> None:
                 "tftp": Tftp(root_dir=root, host="127.0.0.1", port=0),
             }
         )
-        with serve(device) as client:
+        with serve(device) as root:
+            client: Any = root  # children are attributes that only the report knows
             client.power.on()
             client.tcp.address()
             list(client.storage.list("/"))

@@ -84,8 +84,8 @@ def mb_per_s(action: Callable[[int, int], None], port: int, streams: int) -> flo
     share = AMOUNT // streams // MIB * MIB
     start = time.perf_counter()
     with ThreadPoolExecutor(streams) as pool:
-        for _ in pool.map(lambda _: action(port, share), range(streams)):
-            pass
+        for done in [pool.submit(action, port, share) for _ in range(streams)]:
+            done.result()
     return share * streams / 1e6 / (time.perf_counter() - start)
 
 

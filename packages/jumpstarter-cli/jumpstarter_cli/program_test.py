@@ -15,7 +15,6 @@ HEAVY = {
     "google.protobuf",
     "grpc",
     "importlib.metadata",
-    "json",
     "jumpstarter.config.exporter",
     "pydantic",
     "rich",

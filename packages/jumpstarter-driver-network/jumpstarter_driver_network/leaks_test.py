@@ -69,7 +69,7 @@ async def settle(before: tuple[set[str], set[str]]) -> None:
             await anyio.sleep(0.01)
         return
     more = [sorted(now - then) for now, then in zip(await held(), before, strict=True)]
-    pytest.fail(f"left over: {more}")
+    raise AssertionError(f"left over: {more}")
 
 
 @contextmanager

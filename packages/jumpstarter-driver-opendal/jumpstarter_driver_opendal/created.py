@@ -1,4 +1,4 @@
-"""Which paths a session has created, as pure functions on sets of plain paths.
+"""Which paths a session has created, as pure functions on plain paths.
 
 A path is here without slashes at its ends, and never the root, so that nothing in such a set can
 mean all of the storage.
@@ -17,15 +17,12 @@ def created_name(path: str) -> str:
     return plain_path(storage_path(path))
 
 
-def with_created(created: AbstractSet[str], path: str) -> frozenset[str]:
-    """Return `created` with `path`; the root is never added."""
-    return frozenset(created) | {created_name(path)} - {""}
-
-
-def without_removed(created: AbstractSet[str], path: str) -> frozenset[str]:
-    """Return `created` without `path` and all that lies below it."""
+def at_or_below(created: AbstractSet[str], path: str) -> frozenset[str]:
+    """Return what of `created` goes when `path` and all that lies below it is removed."""
     name = created_name(path)
-    return frozenset(item for item in created if not _is_at_or_below(item, name))
+    return frozenset(
+        item for item in created if not name or item == name or item.startswith(f"{name}/")
+    )
 
 
 def removal_order(created: AbstractSet[str]) -> list[str]:
@@ -37,7 +34,3 @@ def ancestors(path: str) -> list[str]:
     """Return the directories that contain `path`, the outermost first."""
     names = created_name(path).split("/")
     return ["/".join(names[:count]) for count in range(1, len(names))]
-
-
-def _is_at_or_below(item: str, name: str) -> bool:
-    return not name or item == name or item.startswith(f"{name}/")

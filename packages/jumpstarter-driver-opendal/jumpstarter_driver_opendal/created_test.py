@@ -4,10 +4,9 @@ import pytest
 
 from jumpstarter_driver_opendal.created import (
     ancestors,
+    at_or_below,
     created_name,
     removal_order,
-    with_created,
-    without_removed,
 )
 
 
@@ -19,26 +18,19 @@ def test_name_is_normalised(path: str, name: str) -> None:
     assert created_name(path) == name
 
 
-def test_creating_adds_the_name_once() -> None:
-    assert with_created(with_created(frozenset(), "/a/"), "a") == {"a"}
-
-
-def test_the_root_is_never_added() -> None:
-    assert with_created(frozenset(), "/") == frozenset()
-
-
 def test_name_outside_the_root_is_refused() -> None:
     with pytest.raises(ValueError, match="leads out"):
-        with_created(frozenset(), "../a")
+        created_name("../a")
 
 
-def test_removing_drops_what_lies_below_and_nothing_beside() -> None:
+def test_removing_takes_what_lies_below_and_nothing_beside() -> None:
     created = frozenset({"a", "a/b", "a/b/c", "ab", "b"})
-    assert without_removed(created, "a/") == {"ab", "b"}
+    assert at_or_below(created, "a/") == {"a", "a/b", "a/b/c"}
+    assert at_or_below(created, "a/b") == {"a/b", "a/b/c"}
 
 
-def test_removing_the_root_drops_everything() -> None:
-    assert without_removed(frozenset({"a", "b/c"}), "/") == frozenset()
+def test_removing_the_root_takes_everything() -> None:
+    assert at_or_below(frozenset({"a", "b/c"}), "/") == {"a", "b/c"}
 
 
 def test_contents_are_removed_before_their_directory() -> None:

@@ -23,7 +23,7 @@ from pydantic.dataclasses import dataclass
 from .arguments import validated
 from .cleanup import missing_directories, remove_created
 from .common import Capability, HashAlgo, Metadata, Mode, PresignedRequest
-from .created import created_name, with_created, without_removed
+from .created import at_or_below, created_name
 from .errors import first_line
 from .files import OpenFile
 from .interfaces import FlasherInterface, StorageMuxFlasherInterface, StorageMuxInterface
@@ -44,7 +44,7 @@ Seconds = Annotated[int, Strict(), Field(gt=0)]
 class Opendal(Driver):
     """Files on the service `scheme`, which is configured by `kwargs`.
 
-    Relative to the service's root; a path that leaves it is refused. Methods raise
+    Paths are relative to the service's root, and refused when they leave it. Methods raise
     FileNotFoundError, PermissionError, ValueError, NotImplementedError where the service lacks an
     operation, and OSError for other failures of the service.
     """
@@ -64,8 +64,8 @@ class Opendal(Driver):
     _service: Service = field(init=False, repr=False)
     _root: Path | None = field(init=False, repr=False, default=None)
     _fds: dict[UUID, OpenFile] = field(init=False, repr=False, default_factory=dict[UUID, OpenFile])
-    _created_paths: frozenset[str] = field(init=False, repr=False, default=frozenset())
-    _created_parents: frozenset[str] = field(init=False, repr=False, default=frozenset())
+    _created_paths: set[str] = field(init=False, repr=False, default_factory=set[str])
+    _created_parents: set[str] = field(init=False, repr=False, default_factory=set[str])
 
     @classmethod
     def client(cls) -> str:
@@ -208,7 +208,7 @@ class Opendal(Driver):
         source_name, target_name = await self._locate(source), await self._locate(target)
         async with self._creating(target_name):
             await self._service.rename(source_name, target_name)
-        self._created_paths = without_removed(self._created_paths, source_name)
+        self._forget(source_name)
 
     @export
     @validated
@@ -221,7 +221,7 @@ class Opendal(Driver):
         await self._service.remove_all(directory_path(name))
         if name == "/" and self._service.capability().create_dir:
             await self._service.create_dir(name)
-        self._created_paths = without_removed(self._created_paths, name)
+        self._forget(name)
 
     @export
     @validated
@@ -241,7 +241,7 @@ class Opendal(Driver):
             message = f"delete {path!r}: is the root of the storage; name an entry in it"
             raise ValueError(message)
         await self._service.delete(name)
-        self._created_paths = without_removed(self._created_paths, name)
+        self._forget(name)
 
     @export
     @validated
@@ -303,7 +303,7 @@ class Opendal(Driver):
     @validated
     def register_path(self, path: str) -> None:
         """Count `path`, which was made by other means, among those made in this session."""
-        self._created_paths = with_created(self._created_paths, path)
+        self._remember(path)
 
     async def copy_exporter_file(self, source: Path, target: str) -> None:
         """Copy `source`, a file of the exporter's own, into the storage as `target`."""
@@ -337,7 +337,7 @@ class Opendal(Driver):
             # A device or a pipe that was written to is not the client's to remove.
             if (await self._service.stat(name)).mode.is_file():
                 await self._service.delete(name)
-                self._created_paths = without_removed(self._created_paths, name)
+                self._forget(name)
 
     async def _locate(self, path: str) -> str:
         """Return the service's name for `path`; raises ValueError when it leaves the root."""
@@ -353,8 +353,18 @@ class Opendal(Driver):
         if self._root is not None:
             parents = await to_thread.run_sync(missing_directories, self._root, name)
         yield
-        self._created_paths = with_created(self._created_paths, name)
+        self._remember(name)
         self._created_parents |= parents
+
+    # `register_path` runs in a thread of its own, so each change of the set is a single operation.
+
+    def _remember(self, path: str) -> None:
+        name = created_name(path)
+        if name:
+            self._created_paths.add(name)
+
+    def _forget(self, path: str) -> None:
+        self._created_paths -= at_or_below(frozenset(self._created_paths), path)
 
     def _remove_created(self) -> None:
         if self._root is not None:

@@ -43,8 +43,10 @@ def load_driver(name: str) -> type[Driver] | Unusable:
 
 
 def _meant(name: str) -> str:
-    known = installed(DRIVERS)
-    near = difflib.get_close_matches(name, [*known, *map(dotted, known.values())], n=1)
+    package, dot, _ = name.partition(".")
+    points = installed(DRIVERS).values()
+    paths = [dotted(point) for point in points if point.module.startswith(f"{package}.")]
+    near = difflib.get_close_matches(name, paths if dot else installed(DRIVERS), n=1)
     if near:
         return f"did you mean {shown(near[0])}?"
     return install_hint(name) if "." in name else "`jmp driver list` shows those that are"
