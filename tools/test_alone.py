@@ -99,7 +99,7 @@ def check_wheel(path: Path) -> None:
 
 
 def copy_tests(package: str, site: Path) -> Path:
-    """Put the tests of `package` beside its installed code, and the settings beside the package.
+    """Put the tests and examples of `package` where its installed code is, and the settings.
 
     Tests import what is under test relative to themselves, so they stand where they always stand.
     Returns the file with the settings.
@@ -110,6 +110,8 @@ def copy_tests(package: str, site: Path) -> Path:
         target = site / test.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(test, target)
+    if (source / "examples").exists():
+        shutil.copytree(source / "examples", site / "examples")
     shutil.copy(ROOT / "conftest.py", site)
     settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     section = settings[settings.index("[tool.pytest.ini_options]") :].split("\n\n", 1)[0]

@@ -33,7 +33,9 @@ def test_port_alone_is_at_the_default_host(text: str, address: Address):
     "text", ["", "board", "8082", ":8082", "board:", "board:0", "board:65536", "b:-1", "::1:80"]
 )
 def test_other_text_is_refused(text: str):
-    with pytest.raises(click.UsageError, match="--tls-grpc: .* is no HOST:PORT with a port from 1"):
+    with pytest.raises(
+        click.UsageError, match=r"--tls-grpc: .* is no HOST:PORT with a port from 1"
+    ):
         parse_address(text, "--tls-grpc")
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,9 +107,12 @@ class Desk:
         """Run `j`."""
         return self.run(*J, *args, env=env)
 
-    def start(self, *argv: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        """Start a program; use it as a context manager, and end it inside."""
-        return subprocess.Popen(
+    @contextmanager
+    def start(
+        self, *argv: str, env: Mapping[str, str] | None = None
+    ) -> Generator[subprocess.Popen[str]]:
+        """Start a program, and kill it at the end of the context when it still runs."""
+        with subprocess.Popen(
             argv,
             cwd=self.folder,
             env={**self.environ, **(env or {})},
@@ -117,7 +121,11 @@ class Desk:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-        )
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
 
 @pytest.fixture

@@ -25,10 +25,11 @@ class HasCommands(Protocol):
         ...
 
 
-def run(args: Sequence[str]) -> int:
+def run(args: Sequence[str], *, completing: bool) -> int:
     """Connect to the exporter of this shell, run the command, and return its exit code.
 
-    Raises what the command raises, and ClickException when a client class cannot be used.
+    While `completing`, print what the arguments in the environment can go on with. Raises what the
+    command raises, and ClickException when a client class cannot be used.
     """
     setup_logging("WARNING", "text")
     # What cannot be used is told here, when somebody asks for it.
@@ -36,9 +37,9 @@ def run(args: Sequence[str]) -> int:
     with interruptible(), env() as client:
         refuse_unusable(client, args)
         command = commands_of(client)
-        if not args or args[0] in command.get_help_option_names(click.Context(command)):
+        if not completing and list(args) in ([], ["--help"]):
             _tell_unusable(client)
-        if not args:
+        if not completing and not args:
             click.echo(command.get_help(click.Context(command, info_name=_PROGRAM)), err=True)
             return 1
         try:

@@ -29,16 +29,15 @@ def j() -> None:
 
 def main(args: Sequence[str]) -> int:
     """Run the command that `args` name, and return the exit code."""
+    completing = COMPLETING in os.environ
     try:
         if env.text(os.environ, env.JUMPSTARTER_HOST) is None:
             raise click.ClickException(_OUTSIDE)  # noqa: TRY301 - told like every other error
-        return deferred("driver_commands:run")(args)
+        return deferred("driver_commands:run")(args, completing=completing)
     except SystemExit:
         raise
     except BaseException as error:  # noqa: BLE001 - the top of the program
-        if COMPLETING in os.environ:
-            return 1
-        return deferred("failures:report")(error)
+        return 1 if completing else deferred("failures:report")(error)
 
 
 if __name__ == "__main__":

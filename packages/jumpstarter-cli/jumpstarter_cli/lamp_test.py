@@ -44,7 +44,7 @@ class LampClient(DriverClient):
         def burn() -> None:
             """Follow the lamp until interrupted"""
             for hour in self.streamingcall("burn"):
-                click.echo(f"hour {hour}")
+                click.echo(f"hour {hour:.0f}")
 
         return base
 

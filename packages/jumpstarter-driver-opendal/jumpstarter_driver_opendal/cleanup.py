@@ -35,6 +35,16 @@ def remove_created(
             logger.warning("cannot remove %s from the storage: %s", name, error)
 
 
+def remove_unfinished(root: Path, name: str, logger: Logger | LoggerAdapter[Logger]) -> None:
+    """Remove the regular file `name` below `root`; a device or a pipe is left alone."""
+    path = root / name
+    try:
+        if _is_inside(root, path) and path.is_file() and not path.is_symlink():
+            path.unlink()
+    except OSError as error:
+        logger.warning("cannot remove %s from the storage: %s", name, error)
+
+
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)

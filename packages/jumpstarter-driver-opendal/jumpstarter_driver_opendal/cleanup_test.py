@@ -1,11 +1,16 @@
 """What is removed from a directory, and what is never touched."""
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
 
-from jumpstarter_driver_opendal.cleanup import missing_directories, remove_created
+from jumpstarter_driver_opendal.cleanup import (
+    missing_directories,
+    remove_created,
+    remove_unfinished,
+)
 
 LOGGER = logging.getLogger("cleanup")
 
@@ -71,6 +76,15 @@ def test_failure_is_logged_and_the_rest_is_removed(
     remove_created(root, {"a", "b/below"}, frozenset(), LOGGER)
     assert not (root / "a").exists()
     assert "cannot remove b/below" in caplog.text
+
+
+def test_unfinished_file_is_removed_and_a_pipe_is_not(root: Path) -> None:
+    (root / "file").touch()
+    os.mkfifo(root / "pipe")
+    (root / "link").symlink_to("file")
+    for name in ("pipe", "link", "file", "missing"):
+        remove_unfinished(root, name, LOGGER)
+    assert sorted(os.listdir(root)) == ["link", "pipe"]
 
 
 def test_missing_directories_are_those_that_writing_makes(root: Path) -> None:

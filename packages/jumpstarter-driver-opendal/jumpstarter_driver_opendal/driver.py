@@ -5,7 +5,7 @@ outside the root can be read, written or listed.
 """
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -21,11 +21,11 @@ from pydantic import ConfigDict, Field, Strict
 from pydantic.dataclasses import dataclass
 
 from .arguments import validated
-from .cleanup import missing_directories, remove_created
+from .cleanup import missing_directories, remove_created, remove_unfinished
 from .common import Capability, HashAlgo, Metadata, Mode, PresignedRequest
 from .created import at_or_below, created_name
 from .errors import first_line
-from .files import OpenFile
+from .files import OpenFile, close_all
 from .interfaces import FlasherInterface, StorageMuxFlasherInterface, StorageMuxInterface
 from .mocks import MockFlasher, MockStorageMux, MockStorageMuxFlasher
 from .models import capability_of, metadata_of, presigned_of
@@ -64,6 +64,7 @@ class Opendal(Driver):
     _service: Service = field(init=False, repr=False)
     _root: Path | None = field(init=False, repr=False, default=None)
     _fds: dict[UUID, OpenFile] = field(init=False, repr=False, default_factory=dict[UUID, OpenFile])
+    _unfinished: set[str] = field(init=False, repr=False, default_factory=set[str])
     _created_paths: set[str] = field(init=False, repr=False, default_factory=set[str])
     _created_parents: set[str] = field(init=False, repr=False, default_factory=set[str])
 
@@ -86,7 +87,12 @@ class Opendal(Driver):
 
     def close(self) -> None:
         """Close what clients left open, and remove what they made where the driver is told to."""
+        left_open = [file for file in self._fds.values() if file.name not in self._unfinished]
         self._fds.clear()
+        if left_open:
+            close_all(left_open, self.logger)
+        for name in list(self._unfinished):
+            self._discard(name)
         if self.remove_created_on_close:
             self._remove_created()
         super().close()
@@ -102,7 +108,7 @@ class Opendal(Driver):
             async with self._creating(name):
                 file = await self._service.open(name, mode)
         fd = uuid4()
-        self._fds[fd] = OpenFile(path, mode, file)
+        self._fds[fd] = OpenFile(name, mode, file)
         return fd
 
     @export
@@ -122,13 +128,8 @@ class Opendal(Driver):
         """
         file = self._open_file(fd)
         file.needs("wb", "write")
-        try:
-            async with self.resource(src) as stream:
-                await file.receive_from(stream)
-        except BaseException:
-            self._fds.pop(fd, None)
-            await self._discard(file)
-            raise
+        async with self._writing(fd, file), self.resource(src) as stream:
+            await file.receive_from(stream)
 
     @export
     @validated
@@ -147,13 +148,11 @@ class Opendal(Driver):
     async def file_close(self, fd: UUID) -> None:
         """Close the file; what was written is complete then. A closed one may be closed again."""
         file = self._fds.pop(fd, None)
-        if file is None:
-            return
-        try:
+        if file is not None and file.mode == "wb":
+            async with self._writing(fd, file):
+                await file.close()
+        elif file is not None:
             await file.close()
-        except BaseException:
-            await self._discard(file)
-            raise
 
     @export
     @validated
@@ -310,7 +309,7 @@ class Opendal(Driver):
         name = await self._locate(target)
         async with await anyio.open_file(source, "rb") as local:
             async with self._creating(name):
-                file = OpenFile(target, "wb", await self._service.open(name, "wb"))
+                file = OpenFile(name, "wb", await self._service.open(name, "wb"))
             try:
                 while chunk := await local.read(CHUNK_SIZE):
                     await file.write(chunk)
@@ -328,16 +327,25 @@ class Opendal(Driver):
             message = f"no file is open as {fd}; open it again"
             raise ValueError(message) from None
 
-    async def _discard(self, file: OpenFile) -> None:
+    @asynccontextmanager
+    async def _writing(self, fd: UUID, file: OpenFile) -> AsyncGenerator[None]:
+        """Close and remove the file when the body fails; `close` does so when the body is lost."""
+        self._unfinished.add(file.name)
+        try:
+            yield
+        except BaseException:
+            self._fds.pop(fd, None)
+            with anyio.move_on_after(DISCARD_SECONDS, shield=True):
+                await to_thread.run_sync(self._discard, file.name)
+            raise
+        self._unfinished.discard(file.name)
+
+    def _discard(self, name: str) -> None:
         """Remove a file whose writing failed, if its service shows what is not finished."""
-        if file.mode == "rb" or self._root is None or "atomic_write_dir" in self.kwargs:
-            return
-        with anyio.move_on_after(DISCARD_SECONDS, shield=True), suppress(OSError):
-            name = storage_path(file.path)
-            # A device or a pipe that was written to is not the client's to remove.
-            if (await self._service.stat(name)).mode.is_file():
-                await self._service.delete(name)
-                self._forget(name)
+        if self._root is not None and "atomic_write_dir" not in self.kwargs:
+            remove_unfinished(self._root, name, self.logger)
+        self._unfinished.discard(name)
+        self._forget(name)
 
     async def _locate(self, path: str) -> str:
         """Return the service's name for `path`; raises ValueError when it leaves the root."""
@@ -356,7 +364,7 @@ class Opendal(Driver):
         self._remember(name)
         self._created_parents |= parents
 
-    # `register_path` runs in a thread of its own, so each change of the set is a single operation.
+    # Some changes of these sets are made in other threads, so each is a single operation.
 
     def _remember(self, path: str) -> None:
         name = created_name(path)

@@ -1,23 +1,30 @@
 """A file that a client has open on the exporter."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from logging import Logger, LoggerAdapter
 
+import anyio
 import opendal
 from anyio.abc import ObjectStream
+from anyio.from_thread import start_blocking_portal
 from jumpstarter.streams.forwarding import CHUNK_SIZE
 
 from .common import Mode
 from .errors import translated
 
+CLOSE_SECONDS = 10.0
+"""How long the end of a session waits for a service to finish files."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """An open file and what it was opened as. Losing the last reference frees it, unfinished.
+    """An open file, under the name that its service has for it, and what it was opened as.
 
     Methods raise ValueError for what the mode does not allow, and what `translated` raises.
     """
 
-    path: str
+    name: str
     mode: Mode
     file: opendal.AsyncFile
 
@@ -35,22 +42,22 @@ class OpenFile:
 
     async def write(self, chunk: bytes) -> None:
         """Append `chunk`."""
-        with translated("write", self.path):
+        with translated("write", self.name):
             await self.file.write(chunk)
 
     async def seek(self, pos: int, whence: int) -> int:
         """Move the position and return it."""
         self.needs("rb", "seek")
         if pos < 0 and whence == 0:
-            message = f"seek {self.path!r}: position {pos} lies before the file's beginning"
+            message = f"seek {self.name!r}: position {pos} lies before the file's beginning"
             raise ValueError(message)
-        with translated("seek", self.path):
+        with translated("seek", self.name):
             return await self.file.seek(pos, whence)
 
     async def tell(self) -> int:
         """Return the position."""
         self.needs("rb", "tell")
-        with translated("tell", self.path):
+        with translated("tell", self.name):
             return await self.file.tell()
 
     async def seekable(self) -> bool:
@@ -59,15 +66,35 @@ class OpenFile:
 
     async def close(self) -> None:
         """Finish the file."""
-        with translated("close", self.path):
+        with translated("close", self.name):
             await self.file.close()
 
     async def _read(self) -> bytes:
-        with translated("read", self.path):
+        with translated("read", self.name):
             return await self.file.read(CHUNK_SIZE)
 
     def needs(self, mode: Mode, operation: str) -> None:
         """Raise ValueError unless the file was opened with `mode`, which `operation` needs."""
         if self.mode != mode:
-            message = f"{operation} {self.path!r}: opened with mode {self.mode!r}; use {mode!r}"
+            message = f"{operation} {self.name!r}: opened with mode {self.mode!r}; use {mode!r}"
             raise ValueError(message)
+
+
+def close_all(files: Iterable[OpenFile], logger: Logger | LoggerAdapter[Logger]) -> None:
+    """Close `files` before returning; what cannot be closed is logged.
+
+    On an event loop of its own, because the caller may be running on the one it would wait for.
+    """
+    with start_blocking_portal() as portal:
+        portal.call(_close_each, files, logger)
+
+
+async def _close_each(files: Iterable[OpenFile], logger: Logger | LoggerAdapter[Logger]) -> None:
+    with anyio.move_on_after(CLOSE_SECONDS) as scope:
+        for file in files:
+            try:
+                await file.close()
+            except (OSError, ValueError, NotImplementedError) as error:
+                logger.warning("a file was left open, and cannot be closed: %s", error)
+    if scope.cancelled_caught:
+        logger.warning("files were left open, and not closed in %d s", CLOSE_SECONDS)

@@ -1,12 +1,40 @@
-"""What every test of the core shares."""
+"""What every test of the core shares: servants of the protocol, and the release before.
 
+`MockRouter` and `MockController` do as little as the protocol allows. They stand for the real ones
+where code below those is tested.
+"""
+
+import base64
+import datetime
+import ipaddress
 import subprocess
 import sys
+import venv
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
+import anyio
+import grpc
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from grpc.aio import Server, ServicerContext
+from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc, router_pb2, router_pb2_grpc
+from typing_extensions import override
+
+from jumpstarter.config.tls import TLSConfigV1Alpha1
+from jumpstarter.rpc.servers import Bind, serve
 
 PEERS = Path(__file__).resolve().parents[3] / "tools" / "peers.py"
+PEER_PACKAGES = ("driver-composite", "driver-network", "driver-opendal", "driver-power")
+
+Context = ServicerContext[Any, Any]
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +44,217 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def peer_interpreter() -> Path:
-    argv = [sys.executable, str(PEERS), "full"]
-    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True)
-    return Path(done.stdout.strip())
+def peer_interpreter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter that imports the packages of release 0.9.0.
+
+    The repository keeps such environments; away from it, one is made for this run.
+    """
+    if PEERS.exists():
+        argv = [sys.executable, str(PEERS), "full"]
+        done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True)
+        return Path(done.stdout.strip())
+    environment = tmp_path_factory.mktemp("peer")
+    venv.create(environment, with_pip=True)
+    peer = environment / "bin" / "python"
+    packages = [f"jumpstarter-{name}==0.9.0" for name in PEER_PACKAGES]
+    subprocess.run([str(peer), "-m", "pip", "install", "--quiet", *packages], check=True)
+    return peer
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate, in PEM, and its private key."""
+
+    chain: bytes
+    key: bytes
+
+    @property
+    def server(self) -> grpc.ServerCredentials:
+        """What a server shows."""
+        return grpc.ssl_server_credentials([(self.key, self.chain)])
+
+    @property
+    def tls(self) -> TLSConfigV1Alpha1:
+        """What a client trusts."""
+        return TLSConfigV1Alpha1(ca=base64.b64encode(self.chain).decode())
+
+
+def self_signed(*names: x509.GeneralName) -> Certificate:
+    """Make a certificate that is valid for `names`, from an hour ago and for a day."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "jumpstarter test")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return Certificate(
+        certificate.public_bytes(serialization.Encoding.PEM),
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def certificate() -> Certificate:
+    """A certificate for this machine by its name and by its addresses."""
+    addresses = [x509.IPAddress(ipaddress.ip_address(text)) for text in ("127.0.0.1", "::1")]
+    return self_signed(x509.DNSName("localhost"), *addresses)
+
+
+@dataclass
+class _Waiting:
+    context: Context
+    done: anyio.Event = field(default_factory=anyio.Event)
+
+
+class MockRouter(router_pb2_grpc.RouterServiceServicer):
+    """Joins two streams with the same `authorization` and passes their frames on as they are."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str | bytes, _Waiting] = {}
+
+    @override
+    async def Stream(  # pyright: ignore[reportIncompatibleMethodOverride] - writes to the context
+        self, request_iterator: AsyncIterator[router_pb2.StreamRequest], context: Context
+    ) -> None:
+        token = dict(context.invocation_metadata() or ()).get("authorization")
+        if token is None:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no token")
+        first = self._waiting.pop(token, None)
+        if first is None:
+            await self._wait(token, _Waiting(context))
+            return
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_pass_on, first.context, context)
+                tasks.start_soon(_pass_on, context, first.context)
+        finally:
+            first.done.set()
+
+    async def _wait(self, token: str | bytes, waiting: _Waiting) -> None:
+        self._waiting[token] = waiting
+        try:
+            await waiting.done.wait()
+        finally:
+            self._waiting.pop(token, None)
+
+
+async def _pass_on(source: Context, target: Context) -> None:
+    while isinstance(frame := await source.read(), router_pb2.StreamRequest):
+        await target.write(
+            router_pb2.StreamResponse(
+                payload=frame.payload, frame_type=cast("Any", frame.frame_type)
+            )
+        )
+
+
+class MockController(jumpstarter_pb2_grpc.ControllerServiceServicer):
+    """Knows one exporter at a time, and gives each Dial and the Listen of its lease one token."""
+
+    def __init__(self) -> None:
+        self.endpoint = ""
+        self.registered: jumpstarter_pb2.RegisterRequest | None = None
+        self._dials: dict[str, deque[jumpstarter_pb2.ListenResponse]] = {}
+        self._news = anyio.Event()
+        self._count = 0
+
+    @override
+    async def Register(
+        self, request: jumpstarter_pb2.RegisterRequest, context: Context
+    ) -> jumpstarter_pb2.RegisterResponse:
+        self.registered = request
+        self._tell()
+        return jumpstarter_pb2.RegisterResponse(uuid="exporter")
+
+    @override
+    async def Unregister(
+        self, request: jumpstarter_pb2.UnregisterRequest, context: Context
+    ) -> jumpstarter_pb2.UnregisterResponse:
+        self.registered = None
+        self._tell()
+        return jumpstarter_pb2.UnregisterResponse()
+
+    @override
+    async def Dial(
+        self, request: jumpstarter_pb2.DialRequest, context: Context
+    ) -> jumpstarter_pb2.DialResponse:
+        if self.registered is None:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "exporter is not ready")
+        self._count += 1
+        token = f"{request.lease_name}-{self._count}"
+        queue = self._dials.setdefault(request.lease_name, deque())
+        queue.append(
+            jumpstarter_pb2.ListenResponse(router_endpoint=self.endpoint, router_token=token)
+        )
+        self._tell()
+        return jumpstarter_pb2.DialResponse(router_endpoint=self.endpoint, router_token=token)
+
+    @override
+    async def Listen(
+        self, request: jumpstarter_pb2.ListenRequest, context: Context
+    ) -> AsyncIterator[jumpstarter_pb2.ListenResponse]:
+        while True:
+            queue = self._dials.setdefault(request.lease_name, deque())
+            while queue:
+                yield queue.popleft()
+            await self._news.wait()
+
+    @override
+    async def Status(
+        self, request: jumpstarter_pb2.StatusRequest, context: Context
+    ) -> AsyncIterator[jumpstarter_pb2.StatusResponse]:
+        while True:
+            yield jumpstarter_pb2.StatusResponse(
+                leased=self.registered is not None, lease_name="lease", client_name="client"
+            )
+            await self._news.wait()
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = anyio.Event()
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Where the mock controller and router are reached, and how to trust them."""
+
+    address: str
+    certificate: Certificate
+    controller: MockController
+
+    @property
+    def tls(self) -> TLSConfigV1Alpha1:
+        return self.certificate.tls
+
+
+@asynccontextmanager
+async def serve_lab(certificate: Certificate) -> AsyncGenerator[Lab]:
+    """Serve a mock controller and a mock router on one TLS port of this machine."""
+    controller = MockController()
+
+    def register(server: Server) -> None:
+        jumpstarter_pb2_grpc.add_ControllerServiceServicer_to_server(controller, server)
+        router_pb2_grpc.add_RouterServiceServicer_to_server(MockRouter(), server)
+
+    async with serve(register, [Bind("127.0.0.1:0", certificate.server)]) as ports:
+        controller.endpoint = f"127.0.0.1:{ports[0]}"
+        yield Lab(controller.endpoint, certificate, controller)
+
+
+@pytest.fixture
+async def mock_controller(certificate: Certificate) -> AsyncGenerator[Lab]:
+    """A TLS gRPC server with a mock controller and a mock router; yields where it is."""
+    async with serve_lab(certificate) as lab:
+        yield lab

@@ -6,6 +6,8 @@ import yaml
 
 from jumpstarter_cli.conftest import Desk
 
+LAMPS = "jumpstarter_cli.lamp_test"
+FOREIGN = "jumpstarter_driver_qqq.driver"
 DRIVERS = """\
 [jumpstarter.drivers]
 Lamp = jumpstarter_cli.lamp_test:Lamp
@@ -105,15 +107,16 @@ def test_show_takes_a_dotted_path_and_prints_data(desk: Desk):
         ("Lmap", "Driver 'Lmap' is not installed; did you mean 'Lamp'?"),
         ("Qqqqq", "Driver 'Qqqqq' is not installed; `jmp driver list` shows those that are"),
         (
-            "jumpstarter_cli.lamp_test.Lmap",
-            "Driver 'jumpstarter_cli.lamp_test.Lmap' is not installed; "
-            "did you mean 'jumpstarter_cli.lamp_test.Lamp'?",
+            f"{LAMPS}.Lmap",
+            f"Driver '{LAMPS}.Lmap' is not installed; did you mean '{LAMPS}.Lamp'?",
         ),
         ("Odd", "Driver 'Odd' is not a driver; name a class that extends Driver"),
         (
-            "jumpstarter_driver_qqq.driver.Q",
-            "Driver 'jumpstarter_driver_qqq.driver.Q' is not installed; "
-            "install it with: pip install jumpstarter-driver-qqq",
+            f"{FOREIGN}.Q",
+            (
+                f"Driver '{FOREIGN}.Q' is not installed; "
+                "install it with: pip install jumpstarter-driver-qqq"
+            ),
         ),
     ],
 )

@@ -48,13 +48,12 @@ def _judge(field: Field, *, converts: bool) -> Callable[[object], str | None]:
         if value is None and field.default == "None":
             return None
         try:
-            adapter = TypeAdapter[object](cast("Any", field.annotation))
-        except PydanticUserError:
-            return None
-        try:
-            _validate(adapter, value, converts=converts)
+            _validate(TypeAdapter(cast("Any", field.annotation)), value, converts=converts)
         except ValidationError as error:
             return _told(error.errors()[0], secret=any(word in field.name for word in _SECRET))
+        except PydanticUserError:
+            # A type that only its own code knows.
+            return None
         return None
 
     return problem

@@ -22,8 +22,9 @@ from jumpstarter.model.errors import ValueEncodingError
 from jumpstarter.model.metadata import Metadata
 from jumpstarter.model.requests import DriverStreamRequest, ResourceMetadata, ResourceStreamRequest
 from jumpstarter.model.values import decode_value, encode_value
-from jumpstarter.rpc.router_stream import RouterStream, connect_stream
+from jumpstarter.rpc.router_stream import connect_stream
 from jumpstarter.streams.forwarding import forward_stream
+from jumpstarter.streams.metadata import MetadataStreamAttributes
 
 from .errors import call_error, cause, stream_error
 from .logs import log_stream
@@ -99,7 +100,9 @@ class AsyncDriverClient(Metadata, StatusCalls):
         """
         request = ResourceStreamRequest(uuid=self.uuid, x_jmp_content_encoding=content_encoding)
         async with self._open(request.model_dump_json()) as remote:
-            answer = ResourceMetadata.model_validate(dict(remote.metadata))
+            answer = ResourceMetadata.model_validate(
+                dict(remote.extra(MetadataStreamAttributes.metadata))
+            )
             local = offered_stream(
                 stream, None if answer.x_jmp_accept_encoding else content_encoding
             )
@@ -116,7 +119,7 @@ class AsyncDriverClient(Metadata, StatusCalls):
             yield
 
     @asynccontextmanager
-    async def _open(self, request: str) -> AsyncGenerator[RouterStream]:
+    async def _open(self, request: str) -> AsyncGenerator[ObjectStream[bytes]]:
         try:
             async with connect_stream(self.stub, request) as stream:
                 yield stream

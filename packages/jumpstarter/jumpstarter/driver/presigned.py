@@ -46,12 +46,17 @@ def redirect(url: URL, headers: Mapping[str, str], location: str) -> tuple[URL, 
     """
     target = url.join(URL(location, encoded=True))
     _check_address(target)
-    if target.origin() == url.origin():
+    if _origin(target) == _origin(url):
         return target, dict(headers)
     kept = {
         name: value for name, value in headers.items() if not name.lower().startswith(_SENSITIVE)
     }
     return target, kept
+
+
+def _origin(url: URL) -> tuple[str, str | None, int | None]:
+    """Return what makes two addresses of one origin; the port counts as its scheme's default."""
+    return url.scheme, url.host, url.port
 
 
 @asynccontextmanager

@@ -23,12 +23,12 @@ from typing_extensions import override
 from jumpstarter.driver.base import Driver
 from jumpstarter.model.codes import Code, exception_to_status
 from jumpstarter.model.errors import ExporterNotReady, MethodNotFoundError
-from jumpstarter.model.frames import STATE_KEY, STATE_OPEN, STATE_REFUSED
-from jumpstarter.model.requests import REQUEST_KEY, parse_stream_request
+from jumpstarter.model.frames import DATAGRAMS_KEY, STATE_KEY, STATE_OPEN, STATE_REFUSED
+from jumpstarter.model.requests import parse_stream_request
 from jumpstarter.model.status import ExporterStatus, LogSource
 from jumpstarter.rpc.router_stream import RouterStream
 from jumpstarter.streams.broadcast import Broadcast
-from jumpstarter.streams.forwarding import copy_stream, relay, reset_stream
+from jumpstarter.streams.forwarding import ReceivesMany, copy_stream, relay, reset_stream
 from jumpstarter.streams.metadata import MetadataStreamAttributes
 
 from .logging import record_to_response
@@ -111,7 +111,7 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
                 metadata = _stream_metadata(stream)
                 await context.send_initial_metadata(((STATE_KEY, STATE_OPEN), *metadata.items()))
                 opened = True
-                await carry(RouterStream(context=context, raw=True), stream)
+                await carry(_router_stream(context), stream)
         except Exception as error:  # noqa: BLE001 - the top of a served call
             if not opened:
                 await context.send_initial_metadata(((STATE_KEY, STATE_REFUSED),))
@@ -217,10 +217,16 @@ async def refuse(context: Context, error: Exception) -> Never:
     await context.abort(grpc.StatusCode[status.code.name], status.details)
 
 
+def _router_stream(context: Context) -> RouterStream:
+    extended = _metadata(context).get(STATE_KEY) == STATE_OPEN
+    return RouterStream(context=context, raw=True, extended=extended)
+
+
 def _metadata(context: Context) -> dict[str, str | bytes]:
     return dict(context.invocation_metadata() or ())
 
 
 def _stream_metadata(stream: ObjectStream[bytes]) -> Mapping[str, str]:
     empty: dict[str, str] = {}
-    return stream.extra(MetadataStreamAttributes.metadata, empty)
+    own = stream.extra(MetadataStreamAttributes.metadata, empty)
+    return {**own, DATAGRAMS_KEY: "1"} if isinstance(stream, ReceivesMany) else own

@@ -2,10 +2,11 @@
 
 The numbers are those of `router.proto`. GOAWAY is the half-close. RST_STREAM after GOAWAY says that
 the sender is done in both directions and that what it sent still counts; without GOAWAY before it,
-it breaks the stream. Release 0.9.0 sends neither RST_STREAM nor PING, and ignores both.
+it breaks the stream. Release 0.9.0 sends neither RST_STREAM nor PING, and ignores both. BATCH is
+several small payloads in one frame; it goes only to a peer that has said that it knows it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -15,13 +16,19 @@ from jumpstarter_protocol.jumpstarter.v1.router_pb2 import StreamRequest
 MAX_PAYLOAD = 1 << 20
 """Bytes in one frame at most: a quarter of gRPC's limit for a message, and fast."""
 
-STATE_KEY = "jumpstarter-stream"
-"""Initial metadata of a stream: `open`, or `refused` when a status follows at once.
+REQUEST_KEY = "request"
+"""Invocation metadata of a stream: what to open, as JSON (see `requests`)."""
 
-A server of release 0.9.0 sends no such key, and does not understand RST_STREAM.
+STATE_KEY = "jumpstarter-stream"
+"""Metadata of a stream, both ways: `open`, or from a server `refused`, and then a status follows.
+
+A peer of release 0.9.0 sends no such key, and understands neither RST_STREAM nor BATCH.
 """
 STATE_OPEN = "open"
 STATE_REFUSED = "refused"
+
+DATAGRAMS_KEY = "jumpstarter-datagrams"
+"""Initial metadata of a stream in which every payload stands for itself."""
 
 _PAYLOAD_TAG = b"\x0a"
 _KIND_TAG = b"\x10"
@@ -37,6 +44,7 @@ class FrameType(IntEnum):
     RST_STREAM = 0x03
     PING = 0x06
     GOAWAY = 0x07
+    BATCH = 0x20
 
 
 def split(data: bytes, limit: int = MAX_PAYLOAD) -> Iterator[bytes]:
@@ -78,6 +86,25 @@ def decode_frame(message: bytes) -> Frame:
         text = f"{len(message)} bytes that are no frame"
         raise ValueError(text) from error
     return Frame(parsed.frame_type, parsed.payload)
+
+
+def pack_batch(payloads: Sequence[bytes]) -> bytes:
+    """Return the payload of a BATCH: each of `payloads` after its length as a varint."""
+    return b"".join(part for item in payloads for part in (_varint(len(item)), item))
+
+
+def unpack_batch(batch: bytes) -> list[bytes]:
+    """Return the payloads in a BATCH; raises ValueError where a length leads beyond the end."""
+    payloads: list[bytes] = []
+    position = 0
+    while position < len(batch):
+        length, start = _read_varint(batch, position)
+        position = start + length
+        if position > len(batch):
+            text = f"a batch of {len(batch)} bytes that is cut short"
+            raise ValueError(text)
+        payloads.append(batch[start:position])
+    return payloads
 
 
 def _varint(number: int) -> bytes:

@@ -1,41 +1,85 @@
-"""Frames: nothing is lost or reordered by splitting, and the numbers are the protocol's."""
+"""Frames are the bytes of the generated messages, and batches come apart as they were put."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jumpstarter_protocol import router_pb2
 
-from jumpstarter.model.frames import MAX_PAYLOAD, FrameType, split
+from jumpstarter.model.frames import (
+    FrameType,
+    decode_frame,
+    encode_frame,
+    pack_batch,
+    split,
+    unpack_batch,
+)
+
+PAYLOADS = st.binary(max_size=300) | st.integers(100, 70_000).map(bytes)
 
 
-@given(st.binary(max_size=200), st.integers(1, 60))
-def test_payloads_joined_are_the_data(data: bytes, limit: int):
-    payloads = list(split(data, limit))
-    assert b"".join(payloads) == data
-    assert all(len(payload) == limit for payload in payloads[:-1])
-    assert len(payloads[-1]) <= limit
-    assert payloads == [b""] or b"" not in payloads
+@given(kind=st.sampled_from(FrameType), payload=PAYLOADS)
+def test_an_encoded_frame_is_a_stream_request_and_a_stream_response(
+    kind: FrameType, payload: bytes
+) -> None:
+    encoded = encode_frame(kind, payload)
+    for message in (router_pb2.StreamRequest, router_pb2.StreamResponse):
+        parsed = message.FromString(encoded)
+        assert (parsed.frame_type, parsed.payload) == (kind, payload)
+
+
+@given(kind=st.integers(0, 2**31 - 1), payload=PAYLOADS)
+def test_what_protobuf_serializes_is_decoded(kind: int, payload: bytes) -> None:
+    message = router_pb2.StreamRequest(payload=payload)
+    message.frame_type = kind  # pyright: ignore[reportAttributeAccessIssue] - an open enum
+    frame = decode_frame(message.SerializeToString())
+    assert (frame.kind, frame.payload) == (kind, payload)
+
+
+@given(data=st.binary(max_size=64))
+def test_arbitrary_bytes_are_a_frame_or_a_value_error(data: bytes) -> None:
+    try:
+        frame = decode_frame(data)
+    except ValueError:
+        return
+    assert len(frame.payload) <= len(data)
 
 
 @pytest.mark.parametrize(
-    ("size", "sizes"),
+    ("message", "payload"),
     [
-        (0, [0]),
-        (1, [1]),
-        (MAX_PAYLOAD, [MAX_PAYLOAD]),
-        (MAX_PAYLOAD + 1, [MAX_PAYLOAD, 1]),
-        (3 * MAX_PAYLOAD, [MAX_PAYLOAD] * 3),
+        (b"", b""),
+        (b"\x0a\x00", b""),
+        (b"\x0a\x01a\x0a\x01b", b"b"),
+        (b"\x10\x00\x0a\x01a", b"a"),
+        (b"\x0a\x01a\x18\x05", b"a"),
     ],
+    ids=["empty", "empty-payload", "last-wins", "kind-first", "unknown-field"],
 )
-def test_a_frame_holds_a_mebibyte(size: int, sizes: list[int]):
-    assert [len(payload) for payload in split(bytes(size))] == sizes
+def test_unusual_but_valid_messages(message: bytes, payload: bytes) -> None:
+    frame = decode_frame(message)
+    assert (frame.kind, frame.payload) == (FrameType.DATA, payload)
 
 
-def test_what_fits_is_not_copied():
-    data = bytes(MAX_PAYLOAD)
-    assert next(split(data)) is data
+@pytest.mark.parametrize("message", [b"\x0a\x05abc", b"\x0a", b"\x0a\xff\xff", b"\xff"])
+def test_cut_messages_are_refused(message: bytes) -> None:
+    with pytest.raises(ValueError, match="no frame"):
+        decode_frame(message)
 
 
-def test_frame_types_have_the_numbers_of_the_protocol():
-    theirs = {f"FRAME_TYPE_{item.name}": item.value for item in FrameType}
-    assert theirs == dict(router_pb2.FrameType.items())
+@given(payloads=st.lists(PAYLOADS, max_size=20))
+def test_a_batch_comes_apart_as_it_was_put(payloads: list[bytes]) -> None:
+    assert unpack_batch(pack_batch(payloads)) == payloads
+
+
+@given(payloads=st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=5))
+def test_a_cut_batch_is_refused(payloads: list[bytes]) -> None:
+    with pytest.raises(ValueError, match="cut short"):
+        unpack_batch(pack_batch(payloads)[:-1])
+
+
+@given(data=st.binary(max_size=50), limit=st.integers(1, 20))
+def test_split_keeps_every_byte_and_the_limit(data: bytes, limit: int) -> None:
+    parts = list(split(data, limit))
+    assert b"".join(parts) == data
+    assert all(len(part) <= limit for part in parts)
+    assert parts  # an empty write is still one frame

@@ -1,9 +1,7 @@
 """What every driver, client and session carries: an identity and labels."""
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from uuid import UUID, uuid4
-
-from pydantic.dataclasses import dataclass
 
 NAME_LABEL = "jumpstarter.dev/name"
 CLIENT_LABEL = "jumpstarter.dev/client"

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, Json, TypeAdapter, ValidationError
 
-REQUEST_KEY = "request"
+from jumpstarter.model.frames import REQUEST_KEY
 
 
 class DriverStreamRequest(BaseModel):

@@ -7,10 +7,9 @@ text names the argument or the place inside it.
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, cast
+from typing import cast
 
 from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
-from pydantic import ConfigDict, TypeAdapter
 
 from jumpstarter.model.errors import ValueEncodingError
 
@@ -20,10 +19,6 @@ NESTING = 99
 _LIST_NESTING = 2
 _STRUCT_NESTING = 3
 _LONG = 10**40
-# Anything at all, in the JSON form that its own class gives it. Non-finite numbers stay themselves.
-_ANYTHING: Final[TypeAdapter[Any]] = TypeAdapter(
-    Any, config=ConfigDict(ser_json_inf_nan="constants")
-)
 _SEQUENCES = (list, tuple, set, frozenset)
 
 
@@ -102,7 +97,7 @@ def _encode_composed(value: object, where: str, nesting: int) -> Value:
     # Models, dataclasses, enums, paths, UUIDs, dates: pydantic knows their JSON form, and what that
     # cannot carry is refused by the second pass.
     try:
-        plain = _ANYTHING.dump_python(value, mode="json")
+        plain = _plain(value)
     except ValueError as error:
         message = f"{where}: {type(value).__name__} cannot be sent: {error}"
         raise ValueEncodingError(message) from error
@@ -136,7 +131,7 @@ def _key(key: object, where: str) -> str:
         plain = (
             key
             if isinstance(key, str)
-            else next(iter(_ANYTHING.dump_python({key: None}, mode="json")))
+            else next(iter(cast("dict[object, None]", _plain({key: None}))))
         )
         text = str.__str__(plain)
         text.encode()
@@ -144,6 +139,12 @@ def _key(key: object, where: str) -> str:
         message = f"{where}: the key {key!r} cannot be sent: {error}"
         raise ValueEncodingError(message) from error
     return text
+
+
+def _plain(value: object) -> object:
+    from jumpstarter.model.json_form import json_form  # noqa: PLC0415 - slow, and rarely needed
+
+    return json_form(value)
 
 
 def _text(data: bytes | bytearray, where: str) -> str:

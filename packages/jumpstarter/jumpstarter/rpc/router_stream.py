@@ -6,7 +6,8 @@ without it, or with a status, breaks the stream.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
@@ -20,6 +21,8 @@ from grpc.aio import AioRpcError, ServicerContext, StreamStreamCall
 from jumpstarter_protocol import router_pb2
 
 from jumpstarter.model.frames import (
+    DATAGRAMS_KEY,
+    REQUEST_KEY,
     STATE_KEY,
     STATE_OPEN,
     STATE_REFUSED,
@@ -27,10 +30,12 @@ from jumpstarter.model.frames import (
     FrameType,
     decode_frame,
     encode_frame,
+    pack_batch,
     split,
+    unpack_batch,
 )
-from jumpstarter.model.requests import REQUEST_KEY
 from jumpstarter.streams.metadata import metadata_attributes
+from jumpstarter.streams.write_behind import WriteBehindStream, write_behind
 
 CLOSE_GRACE = 5.0
 """Seconds that a close waits for the far side to take what was sent."""
@@ -65,6 +70,8 @@ class RouterStream(ObjectStream[bytes]):
     context: ClientCall | ServerCall | RawCall
     raw: bool = False
     """Whether the messages of the call are bytes."""
+    extended: bool = False
+    """Whether the peer has said that it knows the frames that release 0.9.0 does not."""
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     """Initial metadata of the server, at the client's end."""
 
@@ -79,6 +86,7 @@ class RouterStream(ObjectStream[bytes]):
             message = f"RouterStream: {self.context!r} is neither a call nor a servicer context"
             raise ValueError(message)
         self._encode = encode_frame if self.raw else message_encoder(message_type)
+        self._received: deque[bytes] = deque()
         self._sending = False
         self._ended = False
         self._sent_eof = False
@@ -117,20 +125,32 @@ class RouterStream(ObjectStream[bytes]):
         """
         if self._closed:
             raise ClosedResourceError
-        if self._ended:
-            raise EndOfStream
-        while (frame := await self._read()) is not None:
-            match frame.kind:
-                case FrameType.DATA:
-                    return frame.payload
-                case FrameType.GOAWAY:
-                    break
-                case FrameType.RST_STREAM:
-                    raise BrokenResourceError
-                case _:
-                    continue
-        self._ended = True
-        raise EndOfStream
+        while not self._received:
+            self._received.extend(await self._next_payloads())
+        return self._received.popleft()
+
+    async def receive_many(self) -> Sequence[bytes]:
+        """Return all payloads of the next frame that has any; raises as `receive` does."""
+        first = await self.receive()
+        if not self._received:
+            return (first,)
+        payloads = (first, *self._received)
+        self._received.clear()
+        return payloads
+
+    async def send_many(self, items: Sequence[bytes]) -> None:
+        """Send small `items` in one frame where the peer knows how; raises as `send` does."""
+        if not self.extended or len(items) == 1:
+            for item in items:
+                await self.send(item)
+            return
+        if self._closed or self._sent_eof:
+            raise ClosedResourceError
+        self._take_turn()
+        try:
+            await self._write(FrameType.BATCH, pack_batch(items))
+        finally:
+            self._sending = False
 
     async def send_eof(self) -> None:
         """Tell the peer that nothing more will be sent; receiving goes on."""
@@ -181,8 +201,26 @@ class RouterStream(ObjectStream[bytes]):
         if isinstance(self.context, StreamStreamCall):
             self.context.cancel()
 
+    async def _next_payloads(self) -> Sequence[bytes]:
+        if self._ended:
+            raise EndOfStream
+        while (frame := await self._read()) is not None:
+            match frame.kind:
+                case FrameType.DATA:
+                    return (frame.payload,)
+                case FrameType.BATCH:
+                    return self._unpacked(frame.payload)
+                case FrameType.GOAWAY:
+                    break
+                case FrameType.RST_STREAM:
+                    raise BrokenResourceError
+                case _:
+                    continue
+        self._ended = True
+        raise EndOfStream
+
     async def _close_orderly(self, call: ClientCall | RawCall) -> None:
-        understood = self.metadata.get(STATE_KEY) == STATE_OPEN
+        understood = self.extended
         with anyio.move_on_after(CLOSE_GRACE if understood else OLD_CLOSE_GRACE):
             try:
                 if not (self._sent_eof and self._ended):
@@ -249,6 +287,12 @@ class RouterStream(ObjectStream[bytes]):
         except ValueError as error:
             raise BrokenResourceError(str(error)) from None
 
+    def _unpacked(self, batch: bytes) -> list[bytes]:
+        try:
+            return unpack_batch(batch)
+        except ValueError as error:
+            raise BrokenResourceError(str(error)) from None
+
     async def _broken(self) -> BrokenResourceError:
         """Return the error for a call that is over, with the words of the far side."""
         call = self.context
@@ -279,20 +323,28 @@ def message_encoder(
 
 
 @asynccontextmanager
-async def connect_stream(stub: RouterApi, request: str) -> AsyncGenerator[RouterStream]:
+async def connect_stream(
+    stub: RouterApi, request: str
+) -> AsyncGenerator[RouterStream | WriteBehindStream]:
     """Open the stream that the JSON object `request` describes, and yield it.
 
-    Leaving closes it so that what was sent arrives; leaving with an exception resets it. Raises
-    AioRpcError with the status of a server that refuses.
+    One of datagrams is written to behind the sender's back. Leaving closes the stream so that what
+    was sent arrives; leaving with an exception resets it. Raises AioRpcError with the status of a
+    server that refuses.
     """
-    call = stub.RawStream(metadata=((REQUEST_KEY, request),))
+    call = stub.RawStream(metadata=((REQUEST_KEY, request), (STATE_KEY, STATE_OPEN)))
     try:
         metadata = {key: str(value) for key, value in await call.initial_metadata()}
         if await _is_refused(call, metadata):
             raise await _status_error(call)
-        stream = RouterStream(context=call, raw=True, metadata=metadata)
-        yield stream
-        await stream.aclose()
+        extended = metadata.get(STATE_KEY) == STATE_OPEN
+        stream = RouterStream(context=call, raw=True, extended=extended, metadata=metadata)
+        if extended and DATAGRAMS_KEY in metadata:
+            async with write_behind(stream) as wrapped:
+                yield wrapped
+        else:
+            yield stream
+            await stream.aclose()
     finally:
         call.cancel()
 

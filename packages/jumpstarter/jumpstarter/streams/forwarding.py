@@ -5,7 +5,7 @@ reset, so that neither peer can take a cut transfer for a complete one. Nothing 
 nothing is queued here: a chunk is sent before the next one is received.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Protocol, TypeAlias, cast, runtime_checkable
 
@@ -42,6 +42,24 @@ class Resettable(Protocol):
         ...
 
 
+@runtime_checkable
+class ReceivesMany(Protocol):
+    """A stream of small items that can hand over those that are there, in one go."""
+
+    async def receive_many(self) -> Sequence[bytes]:
+        """Wait for one item; return it and those that came with it, in order."""
+        ...
+
+
+@runtime_checkable
+class SendsMany(Protocol):
+    """A stream for which several small items cost little more than one."""
+
+    async def send_many(self, items: Sequence[bytes]) -> None:
+        """Send `items` in order, each for itself."""
+        ...
+
+
 @asynccontextmanager
 async def forward_stream(a: AnyByteStream, b: AnyByteStream) -> AsyncGenerator[None]:
     """Enter both streams and copy both ways beside the body; at its end, wait for both copies.
@@ -68,7 +86,9 @@ async def pump(a: AnyByteStream, b: AnyByteStream) -> None:
 
 async def copy_stream(dst: AnyByteStream, src: AnyByteStream) -> None:
     """Send to `dst` all that `src` receives, then the end of file where `dst` can be told one."""
-    if isinstance(src, ByteReceiveStream):
+    if isinstance(src, ReceivesMany):
+        await _copy_many(dst, src)
+    elif isinstance(src, ByteReceiveStream):
         with suppress(anyio.EndOfStream):
             while True:
                 await dst.send(await src.receive(CHUNK_SIZE))
@@ -76,6 +96,18 @@ async def copy_stream(dst: AnyByteStream, src: AnyByteStream) -> None:
         async for chunk in src:
             await dst.send(chunk)
     await _pass_on_eof(dst)
+
+
+async def _copy_many(dst: AnyByteStream, src: ReceivesMany) -> None:
+    send_many = dst.send_many if isinstance(dst, SendsMany) else None
+    with suppress(anyio.EndOfStream):
+        while True:
+            items = await src.receive_many()
+            if send_many is not None:
+                await send_many(items)
+            else:
+                for item in items:
+                    await dst.send(item)
 
 
 async def reset_stream(stream: AnyByteStream) -> None:

@@ -127,6 +127,12 @@ class DatagramStream(ConnectedUDPSocket, ObjectStream[bytes]):
         """
         return await self._io.receive(MAX_DATAGRAM)
 
+    async def receive_many(self) -> Sequence[bytes]:
+        """Return the next datagram and those that are already there; raises as `receive` does."""
+        items = [await self._io.receive(MAX_DATAGRAM)]
+        self._io.drain(items)
+        return items
+
     async def send(self, item: bytes) -> None:
         """Send `item` as one datagram.
 
@@ -212,6 +218,11 @@ def reset_when_closed(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
 
 
+_MAX_ITEMS = 64
+_MAX_DRAINED = 1 << 19
+"""Items and bytes after which datagrams are handed over although more are there."""
+
+
 class _Duplex:
     """A non-blocking socket with at most one reader and one writer at a time."""
 
@@ -221,6 +232,7 @@ class _Duplex:
         self._reading = anyio.ResourceGuard("reading from")
         self._writing = anyio.ResourceGuard("writing to")
         self._streak = 0
+        self._delayed: OSError | None = None
 
     def check_open(self) -> None:
         if self.sock.fileno() == -1:
@@ -229,6 +241,9 @@ class _Duplex:
     async def receive(self, max_bytes: int) -> bytes:
         with self._reading:
             await self._take_turn()
+            if self._delayed is not None:
+                error, self._delayed = self._delayed, None
+                self._fail(error)
             while True:
                 try:
                     return self.sock.recv(max_bytes)
@@ -237,6 +252,20 @@ class _Duplex:
                     await anyio.wait_readable(self.sock)
                 except OSError as error:
                     self._fail(error)
+
+    def drain(self, items: list[bytes]) -> None:
+        """Add the datagrams that need no waiting; an error among them is the next receive's."""
+        size = len(items[0])
+        while len(items) < _MAX_ITEMS and size < _MAX_DRAINED:
+            try:
+                item = self.sock.recv(MAX_DATAGRAM)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._delayed = error
+                return
+            items.append(item)
+            size += len(item)
 
     async def send_all(self, data: bytes) -> None:
         with self._writing:

@@ -9,7 +9,7 @@ import errno
 import logging
 import socket
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeAlias, cast
@@ -36,7 +36,7 @@ QUEUED_DATAGRAMS = 256
 """Datagrams of one sender that wait to be received; those that come then are dropped."""
 
 _BATCH = 64
-"""Datagrams taken from the socket before those taken get handled."""
+"""Datagrams taken from the socket, or handed over, before others get their turn."""
 
 _EXPECTED = (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
 _Address: TypeAlias = tuple[str, int]
@@ -65,6 +65,13 @@ class SenderStream(ObjectStream[bytes]):
             self._arrival = anyio.Event()
             await self._arrival.wait()
         raise anyio.ClosedResourceError
+
+    async def receive_many(self) -> Sequence[bytes]:
+        """Return the next datagram and some that wait behind it; raises as `receive` does."""
+        items = [await self.receive()]
+        while self._queue and len(items) < _BATCH:
+            items.append(self._queue.popleft())
+        return items
 
     async def send(self, item: bytes) -> None:
         """Send `item` to the sender as one datagram.
