@@ -21,7 +21,6 @@ from jumpstarter.streams.progress import ProgressAttribute
 from opendal import AsyncFile, Operator, PresignedRequest
 
 from .common import Mode, PathBuf
-from .lending import reason_first
 from .service import Service
 from .sources import LocalEnd
 
@@ -101,7 +100,7 @@ def OpendalAdapter(  # noqa: N802 - adapters are named like classes
 
 def lend(client: DriverClient, end: LocalEnd) -> AbstractContextManager[dict[str, object]]:
     """Do as `OpendalAdapter` with all that `end` says."""
-    return reason_first(_lent(client=client, end=end))
+    return _lent(client=client, end=end)
 
 
 @blocking

@@ -13,8 +13,6 @@ from jumpstarter.client.adapters import blocking
 from jumpstarter.streams.forwarding import CHUNK_SIZE
 from jumpstarter.streams.progress import ProgressAttribute
 
-from .lending import reason_first
-
 
 @dataclass(eq=False)
 class BytesIOStream(ObjectStream[bytes]):
@@ -50,7 +48,7 @@ def buffer_adapter(
     client: DriverClient, buffer: BytesIO
 ) -> AbstractContextManager[dict[str, object]]:
     """Return the adapter by which a driver reads what is in `buffer`, or writes into it."""
-    return reason_first(_lent(client=client, buffer=buffer))
+    return _lent(client=client, buffer=buffer)
 
 
 @blocking

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import opendal
 
 _KNOWN: tuple[tuple[type[opendal.exceptions.Error], type[Exception], str], ...] = (
-    (opendal.exceptions.NotFound, FileNotFoundError, "no such file or directory in the storage"),
-    (opendal.exceptions.PermissionDenied, PermissionError, "the storage denies permission"),
+    (opendal.exceptions.NotFound, FileNotFoundError, "no such file or directory"),
+    (opendal.exceptions.PermissionDenied, PermissionError, "permission denied"),
     (opendal.exceptions.IsADirectory, IsADirectoryError, "is a directory; name a file"),
     (opendal.exceptions.NotADirectory, NotADirectoryError, "is not a directory"),
     (opendal.exceptions.AlreadyExists, FileExistsError, "exists already"),

@@ -54,10 +54,12 @@ def peer_interpreter(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True)
         return Path(done.stdout.strip())
     environment = tmp_path_factory.mktemp("peer")
-    venv.create(environment, with_pip=True)
+    venv.create(environment)
     peer = environment / "bin" / "python"
     packages = [f"jumpstarter-{name}==0.9.0" for name in PEER_PACKAGES]
-    subprocess.run([str(peer), "-m", "pip", "install", "--quiet", *packages], check=True)
+    # Our own pip serves the new environment, because not every Python can give it one.
+    pip = [sys.executable, "-m", "pip", "--python", str(peer)]
+    subprocess.run([*pip, "install", "--quiet", *packages], check=True)
     return peer
 
 
@@ -114,16 +116,23 @@ def certificate() -> Certificate:
 
 
 @dataclass
-class _Waiting:
-    context: Context
-    done: anyio.Event = field(default_factory=anyio.Event)
+class _Meeting:
+    """Two streams of one token; the handler of the second passes on the frames of both."""
+
+    first: Context
+    piping: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    over: anyio.Event = field(default_factory=anyio.Event)
+    broken: bool = True
 
 
 class MockRouter(router_pb2_grpc.RouterServiceServicer):
-    """Joins two streams with the same `authorization` and passes their frames on as they are."""
+    """Joins two streams with the same `authorization` and passes their frames on as they are.
+
+    When one side leaves before both have ended, the stream of the other is aborted.
+    """
 
     def __init__(self) -> None:
-        self._waiting: dict[str | bytes, _Waiting] = {}
+        self._meetings: dict[str | bytes, _Meeting] = {}
 
     @override
     async def Stream(  # pyright: ignore[reportIncompatibleMethodOverride] - writes to the context
@@ -132,23 +141,29 @@ class MockRouter(router_pb2_grpc.RouterServiceServicer):
         token = dict(context.invocation_metadata() or ()).get("authorization")
         if token is None:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no token")
-        first = self._waiting.pop(token, None)
-        if first is None:
-            await self._wait(token, _Waiting(context))
-            return
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_pass_on, first.context, context)
-                tasks.start_soon(_pass_on, context, first.context)
-        finally:
-            first.done.set()
+        meeting = self._meetings.pop(token, None)
+        if meeting is None:
+            meeting = self._meetings[token] = _Meeting(context)
+            try:
+                await meeting.over.wait()
+            finally:
+                self._meetings.pop(token, None)
+                meeting.piping.cancel()
+        else:
+            await _join(meeting, context)
+        if meeting.broken:
+            await context.abort(grpc.StatusCode.ABORTED, "the other side left")
 
-    async def _wait(self, token: str | bytes, waiting: _Waiting) -> None:
-        self._waiting[token] = waiting
-        try:
-            await waiting.done.wait()
-        finally:
-            self._waiting.pop(token, None)
+
+async def _join(meeting: _Meeting, second: Context) -> None:
+    try:
+        with meeting.piping:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_pass_on, meeting.first, second)
+                tasks.start_soon(_pass_on, second, meeting.first)
+            meeting.broken = False
+    finally:
+        meeting.over.set()
 
 
 async def _pass_on(source: Context, target: Context) -> None:
@@ -215,10 +230,12 @@ class MockController(jumpstarter_pb2_grpc.ControllerServiceServicer):
     async def Status(
         self, request: jumpstarter_pb2.StatusRequest, context: Context
     ) -> AsyncIterator[jumpstarter_pb2.StatusResponse]:
+        told: bool | None = None
         while True:
-            yield jumpstarter_pb2.StatusResponse(
-                leased=self.registered is not None, lease_name="lease", client_name="client"
-            )
+            leased = self.registered is not None
+            if leased is not told:
+                yield jumpstarter_pb2.StatusResponse(leased=leased, lease_name="lease")
+                told = leased
             await self._news.wait()
 
     def _tell(self) -> None:

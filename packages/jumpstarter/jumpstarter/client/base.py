@@ -6,13 +6,11 @@ that one.
 
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import field
-from typing import Any, NoReturn, cast
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NoReturn, cast
 
 import grpc
 from anyio.from_thread import BlockingPortal
-from pydantic import ConfigDict
-from pydantic.dataclasses import dataclass
 
 from jumpstarter.model.values import decode_value
 from jumpstarter.rpc.blocking import is_in_event_loop
@@ -23,12 +21,16 @@ from .errors import FailedCall, call_error, cause
 from .prefetch import prefetch
 
 
-@dataclass(kw_only=True, config=ConfigDict(arbitrary_types_allowed=True))
+@dataclass(kw_only=True)
 class DriverClient(AsyncDriverClient):
     """The client of one driver. A subclass adds methods that use `call`, `streamingcall`, `stream`.
 
-    A subclass may have a method `cli()` that returns a click group or command for `j`.
+    A subclass may be undecorated, a standard `dataclass(kw_only=True)` or a pydantic one. It may
+    have a method `cli()` that returns a click group or command for `j`.
     """
+
+    __pydantic_config__: ClassVar[dict[str, bool]] = {"arbitrary_types_allowed": True}
+    """For subclasses that are pydantic dataclasses; this class is none, since pydantic is slow."""
 
     children: dict[str, "DriverClient"] = field(default_factory=dict[str, "DriverClient"])
     portal: BlockingPortal

@@ -20,13 +20,17 @@ from jumpstarter.model.errors import DriverMethodNotImplemented as DriverMethodN
 from jumpstarter.model.errors import ExporterNotReady as ExporterNotReady
 from jumpstarter.model.errors import ValueEncodingError
 from jumpstarter.model.metadata import Metadata
-from jumpstarter.model.requests import DriverStreamRequest, ResourceMetadata, ResourceStreamRequest
+from jumpstarter.model.stream_requests import (
+    driver_stream_request,
+    offer_answer,
+    resource_stream_request,
+)
 from jumpstarter.model.values import decode_value, encode_value
 from jumpstarter.rpc.router_stream import connect_stream
-from jumpstarter.streams.forwarding import forward_stream
 from jumpstarter.streams.metadata import MetadataStreamAttributes
 
 from .errors import call_error, cause, stream_error
+from .lending import lend
 from .logs import log_stream
 from .offers import offered_stream
 from .status import StatusCalls
@@ -85,8 +89,7 @@ class AsyncDriverClient(Metadata, StatusCalls):
         Raises DriverError with the exporter's own words when it refuses, for example because the
         target cannot be reached.
         """
-        request = DriverStreamRequest(uuid=self.uuid, method=method).model_dump_json()
-        async with self._open(request) as stream:
+        async with self._open(driver_stream_request(self.uuid, method)) as stream:
             yield stream
 
     @asynccontextmanager
@@ -98,16 +101,12 @@ class AsyncDriverClient(Metadata, StatusCalls):
         `content_encoding` says how the bytes of `stream` are compressed; the driver sees them
         plain. The driver reads what `stream` yields, and what it writes is sent to `stream`.
         """
-        request = ResourceStreamRequest(uuid=self.uuid, x_jmp_content_encoding=content_encoding)
-        async with self._open(request.model_dump_json()) as remote:
-            answer = ResourceMetadata.model_validate(
-                dict(remote.extra(MetadataStreamAttributes.metadata))
-            )
-            local = offered_stream(
-                stream, None if answer.x_jmp_accept_encoding else content_encoding
-            )
-            async with forward_stream(remote, local):
-                yield answer.resource.model_dump(mode="json")
+        request = resource_stream_request(self.uuid, content_encoding)
+        async with self._open(request) as remote:
+            answer = offer_answer(remote.extra(MetadataStreamAttributes.metadata))
+            local = offered_stream(stream, None if answer.decompresses else content_encoding)
+            async with lend(remote, local):
+                yield answer.handle
 
     @asynccontextmanager
     async def log_stream_async(self, show_all_logs: bool = True) -> AsyncGenerator[None]:  # noqa: FBT001, FBT002 - public API

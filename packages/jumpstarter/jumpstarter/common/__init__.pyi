@@ -6,10 +6,10 @@ from jumpstarter.model.metadata import Metadata as Metadata
 from jumpstarter.model.status import HOOK_WARNING_PREFIX as HOOK_WARNING_PREFIX
 from jumpstarter.model.status import ExporterStatus as ExporterStatus
 from jumpstarter.model.status import LogSource as LogSource
-from jumpstarter.rpc.stub import AsyncChannel as AsyncChannel
-from jumpstarter.rpc.stub import ControllerStub as ControllerStub
-from jumpstarter.rpc.stub import ExporterStub as ExporterStub
-from jumpstarter.rpc.stub import RouterStub as RouterStub
+from jumpstarter.rpc.stub_types import AsyncChannel as AsyncChannel
+from jumpstarter.rpc.stub_types import ControllerStub as ControllerStub
+from jumpstarter.rpc.stub_types import ExporterStub as ExporterStub
+from jumpstarter.rpc.stub_types import RouterStub as RouterStub
 from jumpstarter.streams.listeners import TemporarySocket as TemporarySocket
 from jumpstarter.streams.listeners import TemporaryTcpListener as TemporaryTcpListener
 from jumpstarter.streams.listeners import TemporaryUnixListener as TemporaryUnixListener

@@ -1,6 +1,6 @@
-"""Public path of the stub types; they live in `jumpstarter.rpc.stub`."""
+"""Public path of the stub types; they live in `jumpstarter.rpc.stub_types`."""
 
-from jumpstarter.rpc.stub import AsyncChannel as AsyncChannel
-from jumpstarter.rpc.stub import ControllerStub as ControllerStub
-from jumpstarter.rpc.stub import ExporterStub as ExporterStub
-from jumpstarter.rpc.stub import RouterStub as RouterStub
+from jumpstarter.rpc.stub_types import AsyncChannel as AsyncChannel
+from jumpstarter.rpc.stub_types import ControllerStub as ControllerStub
+from jumpstarter.rpc.stub_types import ExporterStub as ExporterStub
+from jumpstarter.rpc.stub_types import RouterStub as RouterStub

@@ -7,11 +7,12 @@ names it arrives. It can be taken once, and only from the driver that it was off
 import json
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID, uuid4
 
+from anyio import BrokenResourceError
 from anyio.abc import ObjectStream
 
 from jumpstarter.model.requests import (
@@ -50,9 +51,14 @@ class OfferedStream(ObjectStream[bytes]):
         return metadata_attributes(self.metadata)
 
     async def send(self, item: bytes) -> None:
-        """Pass `item` to the driver; an empty one means nothing in a stream of bytes."""
+        """Pass `item` to the driver; an empty one means nothing in a stream of bytes.
+
+        What a driver that has closed its end no longer wants is dropped: its call says whether it
+        had enough.
+        """
         if item:
-            await self.stream.send(item)
+            with suppress(BrokenResourceError):
+                await self.stream.send(item)
 
     async def receive(self) -> bytes:
         """Return the next bytes that the driver wrote."""

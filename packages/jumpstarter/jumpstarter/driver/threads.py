@@ -12,8 +12,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
 
-import anyio
 from anyio import to_thread
+
+from jumpstarter.streams.background import background_tasks
 
 MAX_AHEAD: Final = 64
 """Items that the thread may produce before the reader has taken them."""
@@ -100,10 +101,9 @@ async def iterate_in_thread(
     async def run() -> None:
         await to_thread.run_sync(items.produce, abandon_on_cancel=True)
 
-    async with anyio.create_task_group() as tasks:
+    async with background_tasks() as tasks:
         tasks.start_soon(run)
         try:
             yield items
         finally:
             items.stop()
-            tasks.cancel_scope.cancel()

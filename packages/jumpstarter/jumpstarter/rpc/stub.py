@@ -6,16 +6,7 @@ from typing import Any, Final, TypeAlias, cast
 import grpc
 from grpc.aio import Channel
 from jumpstarter_protocol import jumpstarter_pb2_grpc, router_pb2_grpc
-from jumpstarter_protocol.aio import (
-    ControllerServiceAsyncStub,
-    ExporterServiceAsyncStub,
-    RouterServiceAsyncStub,
-)
 
-AsyncChannel: TypeAlias = Channel
-ControllerStub: TypeAlias = ControllerServiceAsyncStub
-ExporterStub: TypeAlias = ExporterServiceAsyncStub
-RouterStub: TypeAlias = RouterServiceAsyncStub
 STREAM_SERVICE: Final = "jumpstarter.v1.RouterService"
 STREAM_METHOD: Final = f"/{STREAM_SERVICE}/Stream"
 MetadataEntries: TypeAlias = tuple[tuple[str, str], ...]

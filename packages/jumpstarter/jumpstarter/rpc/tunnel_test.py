@@ -141,15 +141,18 @@ async def test_tokens_keep_tunnels_apart(mock_controller: Lab):
 
 async def test_a_side_that_breaks_off_breaks_the_other(mock_controller: Lab):
     address = mock_controller.address
+    met = anyio.Event()
 
     async def vanish() -> None:
         async with tunnel(mock_controller, address, TOKEN) as client:
             await client.send(b"last words")
+            await met.wait()
             raise ZeroDivisionError
 
     async def stay() -> None:
         async with tunnel(mock_controller, address, TOKEN) as exporter:
             assert await exporter.receive() == b"last words"
+            met.set()
             await anyio.sleep_forever()
 
     async with anyio.create_task_group() as tasks:
@@ -159,7 +162,7 @@ async def test_a_side_that_breaks_off_breaks_the_other(mock_controller: Lab):
 
 
 async def broken(side: Callable[[], Awaitable[None]]) -> None:
-    with pytest.raises(BrokenResourceError):
+    with pytest.raises(BrokenResourceError, match="ABORTED: the other side left"):
         await side()
 
 
