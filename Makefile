@@ -4,11 +4,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 PY := $(BIN)/python
 UV := .tools/bin/uv
-CHECKS := format-check lint types contracts protos-check docs test-alone template interop
+CHECKS := lock-check format-check lint types contracts protos-check docs test-alone template interop
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs demo test check checks format format-check lint types contracts protos protos-check
-.PHONY: test-alone template interop docs wheels new-driver bench clean
+.PHONY: help setup programs demo test check checks lock-check format format-check lint types contracts
+.PHONY: protos protos-check test-alone template interop docs wheels new-driver bench clean
 
 .tools/bin/uv: tools/requirements.txt tools/bootstrap.py
 	@$(PYTHON) tools/bootstrap.py && touch $@
@@ -35,6 +35,9 @@ check: test $(CHECKS) ## Run all that CI runs
 
 checks: ## Print the names of the checks, for .ci/run
 	@echo $(CHECKS)
+
+lock-check: setup ## Fail where uv.lock lags behind a pyproject.toml
+	@$(UV) lock --quiet --check
 
 format: setup ## Format the code and sort its imports
 	@$(BIN)/ruff check --quiet --select I --fix && $(BIN)/ruff format --quiet

@@ -14,16 +14,19 @@ DEBIAN_PACKAGES = {
     "curl": "curl",
     "dbus-daemon": "dbus-daemon",
     "iperf3": "iperf3",
+    "openssl": "openssl",
     "socat": "socat",
     "ssh": "openssh-client",
+    "sshd": "openssh-server",
     "tftp": "tftp-hpa",
 }
 QUIET = ["DEBIAN_FRONTEND=noninteractive"]
 
 
 def missing(programs: Iterable[str]) -> list[str]:
-    """Return those of `programs` that are not on the path."""
-    return [program for program in programs if shutil.which(program) is None]
+    """Return those of `programs` that are neither on the path nor where servers are installed."""
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
+    return [program for program in programs if shutil.which(program, path=path) is None]
 
 
 def apt_get() -> list[str]:

@@ -61,7 +61,7 @@ def compare(line: Step, name: str, original: Path, copy: Path) -> None:
     if sha256(copy) != sha256(original):
         sys.exit(f"{name}: what came back is not what was sent")
     line.size = original.stat().st_size
-    line.text = f"{name}: {line.size / (1 << 20):.1f} MiB, SHA-256 equal"
+    line.text = f"{name}: {line.size:,} bytes, SHA-256 equal"
 
 
 def switch_on(power: PowerClient) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 HEAD = "metadata: {namespace: null, name: desk}\n"
-LAMP = f"{HEAD}export:\n  lamp: {{type: jumpstarter_cli.lamp_test.Lamp}}\n"
+LAMPS = "jumpstarter_cli.lamp_test"
+LAMP = f"{HEAD}export:\n  lamp: {{type: {LAMPS}.Lamp}}\n"
+LISTEN = ("--tls-grpc-listener", "0", "--tls-grpc-insecure")
 
 JMP = (sys.executable, "-m", "jumpstarter_cli")
 J = (sys.executable, "-m", "jumpstarter_cli.j")
@@ -133,6 +135,31 @@ def desk() -> Generator[Desk]:
     # The path of a socket may have 107 characters, and pytest's own folders are long.
     with tempfile.TemporaryDirectory(prefix="jmp-") as folder:
         yield Desk(Path(folder))
+
+
+@contextmanager
+def listening(desk: Desk, text: str = LAMP) -> Generator[dict[str, str]]:
+    """Run an exporter that listens, and yield the variables by which `j` finds it."""
+    argv = (*JMP, "run", "--exporter-config", desk.file(text), *LISTEN)
+    with desk.start(*argv) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            host = process.stdout.readline().split()[2]
+            yield {
+                "JUMPSTARTER_HOST": host,
+                "JMP_GRPC_INSECURE": "1",
+                "JMP_DRIVERS_ALLOW": f"{LAMPS}.*",
+            }
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+
+
+def variables(text: str) -> dict[str, str]:
+    """Return what the program `env` printed."""
+    pairs = (line.partition("=") for line in text.splitlines())
+    return {name: value for name, _, value in pairs}
 
 
 def program(name: str) -> str:

@@ -1,33 +1,10 @@
 import signal
-from collections.abc import Generator
-from contextlib import contextmanager
 
 import pytest
 
-from .conftest import HEAD, JMP, LAMP, Desk, Done, J
+from .conftest import HEAD, LAMP, LAMPS, Desk, Done, J, listening
 
-LAMPS = "jumpstarter_cli.lamp_test"
 SHADES = f"{LAMP}  unlit: {{type: {LAMPS}.Unlit}}\n"
-RUN = ("--tls-grpc-listener", "0", "--tls-grpc-insecure")
-
-
-@contextmanager
-def listening(desk: Desk, text: str = LAMP) -> Generator[dict[str, str]]:
-    """Run an exporter that listens, and yield the variables by which `j` finds it."""
-    argv = (*JMP, "run", "--exporter-config", desk.file(text), *RUN)
-    with desk.start(*argv) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        try:
-            host = process.stdout.readline().split()[2]
-            yield {
-                "JUMPSTARTER_HOST": host,
-                "JMP_GRPC_INSECURE": "1",
-                "JMP_DRIVERS_ALLOW": f"{LAMPS}.*",
-            }
-        finally:
-            process.terminate()
-            process.communicate(timeout=20)
 
 
 def in_shell(desk: Desk, script: str, text: str = LAMP) -> Done:

@@ -6,7 +6,7 @@ from jumpstarter.local import launch_shell, local_session
 
 from jumpstarter_cli.exporter_files import ExporterFile
 from jumpstarter_cli.interrupts import interruptible
-from jumpstarter_cli.loading import load
+from jumpstarter_cli.loading import explained, load
 from jumpstarter_cli.logs import show_hooks
 
 
@@ -17,7 +17,7 @@ def local_shell(file: ExporterFile, command: Sequence[str]) -> int:
     """
     config = load(file)
     show_hooks()
-    with interruptible(), local_session(config) as session:
+    with interruptible(), explained(config), local_session(config) as session:
         return launch_shell(
             str(session.path),
             "local",

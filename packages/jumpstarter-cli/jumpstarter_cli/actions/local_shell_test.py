@@ -4,11 +4,10 @@ import re
 import select
 import signal
 import subprocess
-import sys
 
 import pytest
 
-from jumpstarter_cli.conftest import JMP, LAMP, Desk
+from jumpstarter_cli.conftest import JMP, LAMP, Desk, variables
 
 HOOKS = """\
 hooks:
@@ -60,7 +59,7 @@ def test_alias_serves_its_file(desk: Desk):
 
 def test_command_sees_where_the_exporter_is(desk: Desk):
     done = desk.jmp(*shell(desk.file(LAMP), "env"))
-    found = dict(line.partition("=")[::2] for line in done.out.splitlines())
+    found = variables(done.out)
     assert found["JUMPSTARTER_HOST"].startswith(str(desk.sockets))
     assert found["JMP_DRIVERS_ALLOW"] == "UNSAFE"
 
@@ -142,13 +141,13 @@ def type_into_bash(desk: Desk, *lines: str) -> tuple[int, str]:
     main, terminal = pty.openpty()
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "jumpstarter_cli", "shell", "--exporter-config", "board.yaml"],
+            # With the terminal as its own, as a login has it: job control needs that.
+            ["setsid", "--ctty", *JMP, "shell", "--exporter-config", "board.yaml"],
             cwd=desk.folder,
             env={**desk.environ, "SHELL": "/bin/bash"},
             stdin=terminal,
             stdout=terminal,
             stderr=terminal,
-            start_new_session=True,
         )
     finally:
         os.close(terminal)
@@ -173,5 +172,9 @@ def test_interactive_shell_shows_where_it_is(desk: Desk):
     code, seen = type_into_bash(desk, "j lamp on", "exit 9")
     assert code == 9
     lines = [line.rstrip("\r") for line in seen.splitlines()]
-    prompt = f"{desk.folder.name} ⚡local ➤ "
-    assert lines[:4] == ["Mind the heat", f"{prompt}j lamp on", "Lamp is on", f"{prompt}exit 9"]
+    assert lines[:4] == [
+        "Mind the heat",
+        "~ ⚡local ➤ j lamp on",
+        "Lamp is on",
+        "~ ⚡local ➤ exit 9",
+    ]

@@ -17,7 +17,7 @@ from jumpstarter.rpc.passphrase import PassphraseInterceptor
 from jumpstarter_cli.exporter_files import ExporterFile
 from jumpstarter_cli.interrupts import heeded
 from jumpstarter_cli.listener import Certificate, Listener
-from jumpstarter_cli.loading import load
+from jumpstarter_cli.loading import explained, load
 
 logger = logging.getLogger(__name__)
 
@@ -69,9 +69,10 @@ async def _serve(
     ):
         service = _Service(exporter, listener, credentials)
         await tasks.start(service.stop_on_signal)
-        await service.serve_session()
-        while not (service.is_stopping or config.exit_on_lease_end):
+        with explained(config):
             await service.serve_session()
+            while not (service.is_stopping or config.exit_on_lease_end):
+                await service.serve_session()
         tasks.cancel_scope.cancel()
     return 0
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from jumpstarter_cli.conftest import JMP, LAMP, Desk
+from jumpstarter_cli.conftest import JMP, LAMP, Desk, variables
 
 HOOKS = """\
 hooks:
@@ -102,8 +102,8 @@ def test_port_alone_listens_on_loopback_and_serves(desk: Desk):
 def test_command_in_a_direct_shell_sees_how_it_is_connected(desk: Desk):
     with running(desk, *PLAIN, "--passphrase", "a b") as (_, line):
         argv = ("shell", "--tls-grpc", address(line), *PLAIN, "--passphrase", "a b", "--", "env")
-        found = dict(item.partition("=")[::2] for item in desk.jmp(*argv).out.splitlines())
-    assert {name: found.get(name) for name in found if name.startswith(("JMP_", "JUMPST"))} == {
+        found = variables(desk.jmp(*argv).out)
+    assert {key: value for key, value in found.items() if key.startswith(("JMP_", "JUMP"))} == {
         "JMP_CLIENT_CONFIG_HOME": str(desk.folder / "config"),
         "JMP_DRIVERS_ALLOW": "UNSAFE",
         "JMP_EXPORTER": "direct",

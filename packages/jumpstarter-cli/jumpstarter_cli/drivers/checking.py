@@ -24,7 +24,7 @@ def check_driver(name: str) -> DriverCheck:
     """Return what is known of the driver that an exporter file names."""
     driver = load_driver(name)
     if isinstance(driver, Unusable):
-        return DriverCheck(error=f"{shown(name)} {driver.reason}", hint=driver.hint)
+        return DriverCheck(error=f"it {driver.reason}", hint=driver.hint)
     return check_of(driver)
 
 

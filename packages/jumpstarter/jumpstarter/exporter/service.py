@@ -23,7 +23,13 @@ from typing_extensions import override
 from jumpstarter.driver.base import Driver
 from jumpstarter.model.codes import Code, exception_to_status
 from jumpstarter.model.errors import ExporterNotReady, MethodNotFoundError
-from jumpstarter.model.frames import DATAGRAMS_KEY, REQUEST_KEY, STATE_KEY, STATE_OPEN, STATE_REFUSED
+from jumpstarter.model.frames import (
+    DATAGRAMS_KEY,
+    REQUEST_KEY,
+    STATE_KEY,
+    STATE_OPEN,
+    STATE_REFUSED,
+)
 from jumpstarter.model.requests import parse_stream_request
 from jumpstarter.model.status import ExporterStatus, LogSource
 from jumpstarter.rpc.router_stream import RouterStream

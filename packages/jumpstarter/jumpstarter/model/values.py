@@ -131,7 +131,7 @@ def _key(key: object, where: str) -> str:
         plain = (
             key
             if isinstance(key, str)
-            else next(iter(cast("dict[object, None]", _plain({key: None}))))
+            else next(iter(cast("dict[str, None]", _plain({key: None}))))
         )
         text = str.__str__(plain)
         text.encode()

@@ -1,17 +1,27 @@
 """What the tests of streams and servers share: a server whose one method a test writes."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from grpc.aio import Channel, Server, ServerInterceptor, ServicerContext, StreamStreamCall
+from grpc.aio import (
+    AioRpcError,
+    Channel,
+    Server,
+    ServerInterceptor,
+    ServicerContext,
+    StreamStreamCall,
+)
 from jumpstarter_protocol import router_pb2, router_pb2_grpc
 from typing_extensions import override
 
 from jumpstarter.model.frames import STATE_KEY, STATE_OPEN, FrameType
 from jumpstarter.rpc.channels import connect, unix_target
+from jumpstarter.rpc.router_stream import RouterApi, RouterStream, connect_stream
 from jumpstarter.rpc.servers import Bind, serve
+from jumpstarter.rpc.stub import MultipathExporterStub
 from jumpstarter.streams.listeners import TemporarySocket
 
 Context = ServicerContext[Any, Any]
@@ -59,6 +69,30 @@ async def serve_stream(
             yield channel
 
 
+@asynccontextmanager
+async def connected(handler: Handler) -> AsyncGenerator[RouterStream]:
+    """Yield the client's end of a stream that `handler` serves."""
+    async with (
+        serve_stream(handler) as channel,
+        connect_stream(stub_of(channel), "{}") as stream,
+    ):
+        assert isinstance(stream, RouterStream)
+        yield stream
+
+
+def stub_of(channel: Channel) -> RouterApi:
+    return cast("Any", MultipathExporterStub([channel]))
+
+
+@asynccontextmanager
+async def called(handler: Handler) -> AsyncGenerator[Call]:
+    """Yield the bare call of a client whose stream `handler` serves."""
+    async with serve_stream(handler) as channel:
+        call = router_pb2_grpc.RouterServiceStub(channel).Stream()
+        yield call
+        call.cancel()
+
+
 def frame_of(message: object) -> Sent | None:
     """Return what a message holds; None is the end of the messages."""
     if isinstance(message, (router_pb2.StreamRequest, router_pb2.StreamResponse)):
@@ -83,8 +117,20 @@ async def write_frames(context: Context, frames: Sequence[Sent]) -> None:
 
 
 async def request_frames(call: Call, frames: Sequence[Sent]) -> None:
-    """Send `frames` from the client."""
-    for kind, payload in frames:
-        message = router_pb2.StreamRequest(payload=payload)
-        message.frame_type = kind  # pyright: ignore[reportAttributeAccessIssue] - an open enum
-        await call.write(message)
+    """Send `frames` from the client, as far as the server takes them."""
+    with suppress(AioRpcError, asyncio.InvalidStateError):
+        for kind, payload in frames:
+            message = router_pb2.StreamRequest(payload=payload)
+            message.frame_type = kind  # pyright: ignore[reportAttributeAccessIssue] - an open enum
+            await call.write(message)
+
+
+def sending(*frames: Sent, metadata: Sequence[tuple[str, str]] = OPEN) -> Handler:
+    """Return a handler that sends `frames` and then waits for the client to leave."""
+
+    async def handle(context: Context) -> None:
+        await context.send_initial_metadata(metadata)
+        await write_frames(context, frames)
+        await frames_of(context)
+
+    return handle

@@ -89,6 +89,7 @@ class RouterStream(ObjectStream[bytes]):
         self._received: deque[bytes] = deque()
         self._sending = False
         self._ended = False
+        self._answered = False
         self._sent_eof = False
         self._closed = False
 
@@ -217,20 +218,22 @@ class RouterStream(ObjectStream[bytes]):
                 case _:
                     continue
         self._ended = True
+        self._answered = self._sent_eof
         raise EndOfStream
 
     async def _close_orderly(self, call: ClientCall | RawCall) -> None:
         understood = self.extended
         with anyio.move_on_after(CLOSE_GRACE if understood else OLD_CLOSE_GRACE):
             try:
-                if not (self._sent_eof and self._ended):
+                if not (understood and self._sent_eof and self._ended):
                     await self._release(call, understood=understood)
-                while understood or not self._ended:
+                # A peer that ended after this end did has seen it; one that ended before may still
+                # be reading.
+                while understood or not self._answered:
                     frame = await self._read()
-                    if frame is None or frame.kind == FrameType.GOAWAY:
-                        self._ended = True
                     if frame is None:
                         return
+                    self._answered = self._answered or frame.kind == FrameType.GOAWAY
             except (BrokenResourceError, BusyResourceError):
                 return
 
@@ -253,7 +256,7 @@ class RouterStream(ObjectStream[bytes]):
         message = self._encode(frame_type, payload)
         try:
             await call.write(message)  # pyright: ignore[reportArgumentType] - chosen with the call
-        except (AioRpcError, asyncio.InvalidStateError, grpc.aio.UsageError) as error:
+        except (AioRpcError, asyncio.InvalidStateError, grpc.aio.BaseError) as error:
             raise await self._broken() from error
         except asyncio.CancelledError:
             self._raise_if_reset()
@@ -267,7 +270,7 @@ class RouterStream(ObjectStream[bytes]):
         call = self.context
         try:
             message = await call.read()
-        except (AioRpcError, asyncio.InvalidStateError, grpc.aio.UsageError) as error:
+        except (AioRpcError, asyncio.InvalidStateError, grpc.aio.BaseError) as error:
             raise await self._broken() from error
         except asyncio.CancelledError:
             self._raise_if_reset()

@@ -8,7 +8,8 @@ still lets the loop run now and then.
 import errno
 import socket
 import struct
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from os import PathLike, fspath, strerror
 from typing import TypeAlias
 
@@ -21,8 +22,8 @@ from anyio.lowlevel import checkpoint
 CHUNK_SIZE = 1 << 20
 """The most bytes that one `receive` of a byte stream returns when it is not told otherwise."""
 
-SMALL_READ = 1 << 16
-"""What is read at first: a large buffer for a few bytes costs ten times the read itself."""
+BULK_READ = 1 << 15
+"""A read that brings this much is followed by another at once: large chunks cost less per byte."""
 
 MAX_DATAGRAM = 65_535
 """No datagram of any protocol here is larger than this many bytes."""
@@ -50,7 +51,6 @@ class SocketStream(AnyioSocketStream):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._io = _Duplex(sock)
         self._sent_eof = False
-        self._read_size = SMALL_READ
 
     @property
     def _raw_socket(self) -> socket.socket:
@@ -64,10 +64,9 @@ class SocketStream(AnyioSocketStream):
         """
         if max_bytes < 1:
             raise ValueError("max_bytes must be at least 1")
-        data = await self._io.receive(min(max_bytes, self._read_size))
+        data = await self._io.receive(min(max_bytes, CHUNK_SIZE), self._io.read_chunk)
         if not data:
             raise anyio.EndOfStream
-        self._read_size = CHUNK_SIZE if len(data) >= SMALL_READ else SMALL_READ
         return data
 
     async def send(self, item: bytes) -> None:
@@ -125,11 +124,11 @@ class DatagramStream(ConnectedUDPSocket, ObjectStream[bytes]):
         Raises BrokenResourceError when the peer's host refused an earlier one, and may be called
         again then; ClosedResourceError when this stream is closed.
         """
-        return await self._io.receive(MAX_DATAGRAM)
+        return await self._io.receive(MAX_DATAGRAM, self._io.sock.recv)
 
     async def receive_many(self) -> Sequence[bytes]:
         """Return the next datagram and those that are already there; raises as `receive` does."""
-        items = [await self._io.receive(MAX_DATAGRAM)]
+        items = [await self.receive()]
         self._io.drain(items)
         return items
 
@@ -223,6 +222,20 @@ _MAX_DRAINED = 1 << 19
 """Items and bytes after which datagrams are handed over although more are there."""
 
 
+_local = threading.local()
+
+
+def _thread_buffer() -> memoryview:
+    """Return the buffer into which this thread reads: a new one per read would cost ten times it.
+
+    What is in it is copied out before the thread does anything else.
+    """
+    buffer: memoryview | None = getattr(_local, "buffer", None)
+    if buffer is None:
+        buffer = _local.buffer = memoryview(bytearray(CHUNK_SIZE))
+    return buffer
+
+
 class _Duplex:
     """A non-blocking socket with at most one reader and one writer at a time."""
 
@@ -238,7 +251,7 @@ class _Duplex:
         if self.sock.fileno() == -1:
             raise anyio.ClosedResourceError
 
-    async def receive(self, max_bytes: int) -> bytes:
+    async def receive(self, max_bytes: int, read: Callable[[int], bytes]) -> bytes:
         with self._reading:
             await self._take_turn()
             if self._delayed is not None:
@@ -246,12 +259,27 @@ class _Duplex:
                 self._fail(error)
             while True:
                 try:
-                    return self.sock.recv(max_bytes)
+                    return read(max_bytes)
                 except BlockingIOError:
                     self._streak = 0
                     await anyio.wait_readable(self.sock)
                 except OSError as error:
                     self._fail(error)
+
+    def read_chunk(self, max_bytes: int) -> bytes:
+        """Read what is there, and in bulk what comes meanwhile, without waiting."""
+        view = _thread_buffer()[:max_bytes]
+        size = last = self.sock.recv_into(view)
+        while last >= BULK_READ and size < len(view):
+            try:
+                last = self.sock.recv_into(view[size:])
+            except BlockingIOError:
+                break
+            except OSError as error:
+                self._delayed = error
+                break
+            size += last
+        return bytes(view[:size])
 
     def drain(self, items: list[bytes]) -> None:
         """Add the datagrams that need no waiting; an error among them is the next receive's."""
