@@ -43,7 +43,7 @@ def step(name: str) -> Generator[Step]:
     yield line
     seconds = time.perf_counter() - begin
     speed = f"{line.size / seconds / 1e6:6.0f} MB/s" if line.size else ""
-    print(f"{name:<10} {line.text:<58} {seconds:6.2f} s {speed}".rstrip(), flush=True)
+    print(f"{name:<10} {line.text:<62} {seconds:6.2f} s {speed}".rstrip(), flush=True)
 
 
 def sha256(path: Path) -> str:

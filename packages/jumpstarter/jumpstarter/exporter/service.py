@@ -34,7 +34,7 @@ from jumpstarter.model.requests import parse_stream_request
 from jumpstarter.model.status import ExporterStatus, LogSource
 from jumpstarter.rpc.router_stream import RouterStream
 from jumpstarter.streams.broadcast import Broadcast
-from jumpstarter.streams.forwarding import ReceivesMany, copy_stream, relay, reset_stream
+from jumpstarter.streams.forwarding import copy_stream, relay, reset_stream
 from jumpstarter.streams.metadata import MetadataStreamAttributes
 
 from .logging import record_to_response
@@ -235,4 +235,4 @@ def _metadata(context: Context) -> dict[str, str | bytes]:
 def _stream_metadata(stream: ObjectStream[bytes]) -> Mapping[str, str]:
     empty: dict[str, str] = {}
     own = stream.extra(MetadataStreamAttributes.metadata, empty)
-    return {**own, DATAGRAMS_KEY: "1"} if isinstance(stream, ReceivesMany) else own
+    return {**own, DATAGRAMS_KEY: "1"} if hasattr(stream, "receive_many") else own
