@@ -1,6 +1,8 @@
 """Installs the programs that the tests and the demo run as peers, where one of them is missing.
 
 Rule: standard library only; nothing is installed that is there already.
+
+Usage: python tools/programs.py [PROGRAM ...]
 """
 
 import os
@@ -9,8 +11,9 @@ import subprocess
 import sys
 from collections.abc import Iterable
 
-DEBIAN_PACKAGES = {
+FOR_TESTS = {
     "busctl": "systemd",
+    "bzip2": "bzip2",
     "curl": "curl",
     "dbus-daemon": "dbus-daemon",
     "iperf3": "iperf3",
@@ -19,7 +22,15 @@ DEBIAN_PACKAGES = {
     "ssh": "openssh-client",
     "sshd": "openssh-server",
     "tftp": "tftp-hpa",
+    "xz": "xz-utils",
+    "zstd": "zstd",
 }
+FOR_INTEROP = {
+    "mosquitto": "mosquitto",
+    "qemu-img": "qemu-utils",
+    "qemu-system-x86_64": "qemu-system-x86",
+}
+DEBIAN_PACKAGES = FOR_TESTS | FOR_INTEROP
 QUIET = ["DEBIAN_FRONTEND=noninteractive"]
 
 
@@ -33,29 +44,31 @@ def apt_get() -> list[str]:
     """Return the words that run apt-get with the right to install.
 
     Raises:
-        SystemExit: there is no apt-get here, or no right to use it.
+        LookupError: there is no apt-get here, or no right to use it; the text says what to do.
     """
-    names = " ".join(missing(DEBIAN_PACKAGES))
     if shutil.which("apt-get") is None:
-        sys.exit(f"missing programs: {names}. Install them with this system's package manager")
+        raise LookupError("install them with this system's package manager")
     if os.geteuid() == 0:
         return ["env", *QUIET, "apt-get"]
     if shutil.which("sudo") is None:
-        sys.exit(f"missing programs: {names}. Run `make programs` as root once")
+        raise LookupError("run the same as root once")
     return ["sudo", *QUIET, "apt-get"]
 
 
-def install(programs: Iterable[str]) -> None:
+def install(programs: list[str]) -> None:
     """Install the Debian packages of `programs`, quietly.
 
     Raises:
-        SystemExit: apt-get failed, or a program is still missing.
+        SystemExit: apt-get cannot be used or failed, or a program is still missing.
     """
-    apt = apt_get()
+    try:
+        apt = apt_get()
+    except LookupError as error:
+        sys.exit(f"missing programs: {' '.join(programs)}: {error}")
     packages = sorted({DEBIAN_PACKAGES[program] for program in programs})
     print("installing", *packages, flush=True)
     for words in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
-        command = [*apt, "-qq", *words]
+        command = [*apt, "-qq", "-o", "DPkg::Lock::Timeout=60", *words]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"{' '.join(command)} failed: {done.stderr.strip() or done.stdout.strip()}")
@@ -64,8 +77,10 @@ def install(programs: Iterable[str]) -> None:
 
 
 def main() -> None:
-    """Install what is missing of the programs named, or of all."""
-    wanted = sys.argv[1:] or list(DEBIAN_PACKAGES)
+    """Install what is missing of the programs named, or of those that the tests need."""
+    wanted = sys.argv[1:] or list(FOR_TESTS)
+    if unknown := [program for program in wanted if program not in DEBIAN_PACKAGES]:
+        sys.exit(f"tools/programs.py does not know the package of: {' '.join(unknown)}")
     if absent := missing(wanted):
         install(absent)
 

@@ -84,14 +84,16 @@ class Certificate:
 def self_signed(*names: x509.GeneralName) -> Certificate:
     """Make a certificate that is valid for `names`, from an hour ago and for a day."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "jumpstarter test")])
+    serial = x509.random_serial_number()
+    # No two have the same name: it is by its issuer's name that a certificate is looked up.
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"jumpstarter test {serial:x}")])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
+        .serial_number(serial)
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)

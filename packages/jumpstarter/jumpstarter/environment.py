@@ -13,7 +13,6 @@ from anyio.from_thread import BlockingPortal
 from jumpstarter.client.base import DriverClient
 from jumpstarter.client.client import client_from_path
 from jumpstarter.config import env as names
-from jumpstarter.config.user import UserConfigV1Alpha1
 from jumpstarter.model.errors import ConfigurationError, EnvironmentVariableNotSetError
 from jumpstarter.rpc.channels import insecure_by_environment
 from jumpstarter.rpc.portal import open_portal
@@ -115,6 +114,8 @@ def env_with_metadata() -> Generator[tuple[DriverClient, ExporterMetadata]]:
 
 def _configured_trust() -> Trust:
     """Return what the current client's configuration says; nothing is trusted without one."""
+    from jumpstarter.config.user import UserConfigV1Alpha1  # noqa: PLC0415 - a quarter of a `j`'s start, and shells never need it
+
     if not UserConfigV1Alpha1.exists():
         return Trust((), unsafe=False)
     current = UserConfigV1Alpha1.load().config.current_client

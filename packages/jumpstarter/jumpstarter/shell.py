@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,40 +107,61 @@ def launch_shell(  # noqa: PLR0913 - public API
 
 
 def _run(argv: Sequence[str], environment: Mapping[str, str]) -> int:
-    try:
-        with subprocess.Popen(argv, env=environment) as child, _signals_for(child):
+    with _signals_for_child() as child_exists:
+        try:
+            child = subprocess.Popen(argv, env=environment)
+        except FileNotFoundError:
+            sys.stderr.write(f"{argv[0]}: command not found\n")
+            return NOT_FOUND
+        except OSError as error:
+            sys.stderr.write(f"{argv[0]}: cannot be executed: {error.strerror}\n")
+            return NOT_EXECUTABLE
+        with child:
+            child_exists(child)
             code = child.wait()
-    except FileNotFoundError:
-        sys.stderr.write(f"{argv[0]}: command not found\n")
-        return NOT_FOUND
-    except OSError as error:
-        sys.stderr.write(f"{argv[0]}: cannot be executed: {error.strerror}\n")
-        return NOT_EXECUTABLE
     return code if code >= 0 else 128 - code
 
 
+class _Relay:
+    """Passes signals on to a child, also those that come before it is there."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+
+    def pass_on(self, number: int, _: object) -> None:
+        if self._child is None:
+            self._early.append(number)
+        else:
+            self._child.send_signal(number)
+
+    def child_exists(self, child: subprocess.Popen[bytes]) -> None:
+        self._child = child
+        for number in self._early:
+            child.send_signal(number)
+
+
+def _leave(_: int, __: object) -> None:
+    """Do nothing: a handler, unlike SIG_IGN, is not inherited by the child."""
+
+
 @contextmanager
-def _signals_for(child: subprocess.Popen[bytes]) -> Generator[None]:
-    """Leave it to the child how to take signals, so that we outlive it and clean up.
+def _signals_for_child() -> Generator[Callable[[subprocess.Popen[bytes]], None]]:
+    """Leave it to a child how to take signals, so that we outlive it and clean up.
 
-    The terminal sends its interrupt to both; what is sent to us alone is passed on. Only the main
-    thread may set handlers; in another one signals stay as they are.
+    The terminal sends its interrupt to both; what is sent to us alone is passed on, once the
+    yielded function has been told of the child. Only the main thread may set handlers; in another
+    one signals stay as they are.
     """
+    relay = _Relay()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield relay.child_exists
         return
-
-    def pass_on(number: int, _: object) -> None:
-        child.send_signal(number)
-
-    def leave(_: int, __: object) -> None:
-        """Do nothing: a handler, unlike SIG_IGN, is not inherited by the child."""
-
-    before = {signal.SIGINT: signal.signal(signal.SIGINT, leave)}
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, _leave)}
     for number in (signal.SIGTERM, signal.SIGHUP):
-        before[number] = signal.signal(number, pass_on)
+        before[number] = signal.signal(number, relay.pass_on)
     try:
-        yield
+        yield relay.child_exists
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,12 +1,9 @@
 """A shell on an exporter that runs elsewhere, and listens."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 
 import anyio
-from anyio.from_thread import BlockingPortal
-from google.protobuf import empty_pb2
-from jumpstarter.client.client import client_from_path
+from jumpstarter.client.client import fetch_report
 from jumpstarter.config import env
 from jumpstarter.shell import launch_shell
 
@@ -41,18 +38,5 @@ def direct_shell(
 
 async def _greet(address: Address, insecure: bool, passphrase: str | None) -> str | None:  # noqa: FBT001 - anyio.run passes no names
     """Return what the exporter tells those who enter a shell."""
-    with ExitStack() as stack:
-        async with (
-            BlockingPortal() as portal,
-            client_from_path(
-                str(address),
-                portal,
-                stack,
-                allow=(),
-                unsafe=True,
-                insecure=insecure,
-                passphrase=passphrase,
-            ) as client,
-        ):
-            report = await client.stub.GetReport(empty_pb2.Empty())
-            return report.motd or None
+    report = await fetch_report(str(address), insecure=insecure, passphrase=passphrase)
+    return report.motd or None

@@ -11,10 +11,10 @@ from grpc.aio import AioRpcError, Channel
 from jumpstarter_protocol import jumpstarter_pb2
 
 from jumpstarter.model import errors
-from jumpstarter.rpc.blocking import connect_blocking
+from jumpstarter.rpc.blocking import Target, connect_blocking
 from jumpstarter.rpc.channels import SystemTrust, TLSSettings, connect, tcp_target, unix_target
 from jumpstarter.rpc.passphrase import PASSPHRASE_METADATA_KEY
-from jumpstarter.rpc.stub import MultipathExporterStub
+from jumpstarter.rpc.stub import MetadataEntries, MultipathExporterStub
 
 from .base import DriverClient
 from .tree import Surroundings, build_client
@@ -48,16 +48,12 @@ async def client_from_path(  # noqa: PLR0913 - public API
     `insecure` means no TLS on TCP. Client classes are imported as `import_class` allows. Raises
     ExporterUnreachableError when nobody answers, ConnectionError when the exporter refuses.
     """
-    text = str(path)
-    if is_tcp_address(text):
-        trust = tls_config or SystemTrust()
-        target = await tcp_target(text, trust, grpc_options, plaintext=insecure)
-    else:
-        target = unix_target(text)
-    metadata = () if passphrase is None else ((PASSPHRASE_METADATA_KEY, passphrase),)
+    trust = tls_config or SystemTrust()
+    target = await _target(str(path), trust, grpc_options, insecure=insecure)
+    metadata = _passphrase_metadata(passphrase)
     async with connect(target) as channel:
         stub = MultipathExporterStub([channel], metadata)
-        report = await _report(stub, text)
+        report = await _report(stub, str(path))
         stub.blocking_call = stack.enter_context(connect_blocking(target, metadata))
         yield build_client(report, Surroundings(stub, portal, stack, allow, unsafe))
 
@@ -75,10 +71,32 @@ async def client_from_channel(
     return build_client(report, Surroundings(stub, portal, stack, allow, unsafe))
 
 
+async def fetch_report(
+    path: str | Path, *, insecure: bool = False, passphrase: str | None = None
+) -> jumpstarter_pb2.GetReportResponse:
+    """Return what the exporter at `path` reports, without a client; raises as above."""
+    target = await _target(str(path), SystemTrust(), None, insecure=insecure)
+    async with connect(target) as channel:
+        stub = MultipathExporterStub([channel], _passphrase_metadata(passphrase))
+        return await _report(stub, str(path))
+
+
 async def fetch_motd(channel: Channel) -> str:
     """Return the exporter's message of the day; empty where there is none."""
     report = await _report(MultipathExporterStub([channel]), "the exporter")
     return report.motd
+
+
+async def _target(
+    path: str, trust: TLSSettings, grpc_options: Mapping[str, str | int] | None, *, insecure: bool
+) -> Target:
+    if is_tcp_address(path):
+        return await tcp_target(path, trust, grpc_options, plaintext=insecure)
+    return unix_target(path)
+
+
+def _passphrase_metadata(passphrase: str | None) -> MetadataEntries:
+    return () if passphrase is None else ((PASSPHRASE_METADATA_KEY, passphrase),)
 
 
 async def _report(stub: MultipathExporterStub, where: str) -> jumpstarter_pb2.GetReportResponse:

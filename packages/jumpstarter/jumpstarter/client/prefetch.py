@@ -5,12 +5,15 @@ wakes it when half is taken. Closing the iterator closes the generator before it
 """
 
 from collections.abc import AsyncGenerator, Callable, Generator
+from concurrent.futures import CancelledError
 from contextlib import aclosing
 from queue import SimpleQueue
 from typing import Any, Final
 
 import anyio
 from anyio.from_thread import BlockingPortal
+
+from jumpstarter.model.errors import DriverError
 
 MAX_AHEAD: Final = 256
 """Items that are read before the thread has taken them."""
@@ -55,7 +58,8 @@ def prefetch(
 ) -> Generator[Any, None, None]:
     """Yield the items of `make()`, which runs on the event loop of `portal`.
 
-    What the generator raises is raised here, after the items that came before.
+    What the generator raises is raised here, after the items that came before; DriverError when
+    the connection of the client was closed meanwhile.
     """
     reader = portal.call(_Reader, make)
     running = portal.start_task_soon(reader.run)
@@ -74,4 +78,9 @@ def prefetch(
             running.cancel()
             while reader.queue.get() is not _END:
                 pass
-    running.result()
+    try:
+        running.result()
+    except CancelledError:
+        # So gRPC ends the calls of a connection that its own side closes.
+        message = "the session ended before the call did"
+        raise DriverError(message) from None

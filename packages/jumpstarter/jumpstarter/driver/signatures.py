@@ -42,7 +42,9 @@ def exported(driver: object, method: str, marker: str) -> Callable[..., object]:
 
 def convert_arguments(function: Callable[..., object], args: Sequence[object]) -> list[object]:
     """Return `args` with whole numbers as ints where `function` is annotated so."""
-    integers = _integers(getattr(function, "__func__", function))
+    method = getattr(function, "__func__", None)
+    # A bound method has no hash where its driver has none; what it is made from does.
+    integers = _integers(function, 0) if method is None else _integers(method, 1)
     if not integers.positions and not integers.rest:
         return list(args)
     return [
@@ -60,14 +62,13 @@ def _wants_int(integers: Integers, index: int) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _integers(function: Callable[..., object]) -> Integers:
+def _integers(function: Callable[..., object], bound: int) -> Integers:
+    """Return where `function` takes ints; the first `bound` parameters are no arguments."""
     try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
+        parameters = list(inspect.signature(function).parameters.values())[bound:]
+    except (TypeError, ValueError, NameError):
         return Integers(frozenset(), rest=False, count=0)
-    if parameters and parameters[0].name == "self":
-        parameters = parameters[1:]
-    hints = _hints(function)
+    names = getattr(inspect.unwrap(function), "__globals__", {})
     positional = [
         parameter
         for parameter in parameters
@@ -78,24 +79,31 @@ def _integers(function: Callable[..., object]) -> Integers:
         frozenset(
             index
             for index, parameter in enumerate(positional)
-            if _takes_int(hints.get(parameter.name, parameter.annotation))
+            if _takes_int(_resolved(parameter.annotation, names))
         ),
-        rest=any(_takes_int(hints.get(item.name, item.annotation)) for item in rest),
+        rest=any(_takes_int(_resolved(item.annotation, names)) for item in rest),
         count=len(positional),
     )
 
 
-def _hints(function: Callable[..., object]) -> dict[str, object]:
-    """Return resolved annotations; a name that only a type checker knows leaves them as text."""
+def _resolved(annotation: object, names: dict[str, object]) -> object:
+    """Return what an annotation means; one with a name that is only for type checkers stays text.
+
+    Each by itself, so that one that cannot be resolved spoils no other.
+    """
+
+    def carrier() -> None: ...
+
+    carrier.__annotations__ = {"it": annotation}
     try:
-        return typing.get_type_hints(inspect.unwrap(function))
-    except (NameError, TypeError, AttributeError):
-        return {}
+        return typing.get_type_hints(carrier, names)["it"]
+    except (NameError, TypeError, AttributeError, SyntaxError):
+        return annotation
 
 
 def _takes_int(annotation: object) -> bool:
     """Return whether `annotation` is int, or a union with int in which no float would fit."""
-    if annotation in (int, "int"):
+    if annotation is int:
         return True
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         members = typing.get_args(annotation)

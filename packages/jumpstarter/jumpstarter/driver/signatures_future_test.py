@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 import pytest
 
 from jumpstarter.driver import Driver, export
 from jumpstarter.local import serve
 
+if TYPE_CHECKING:  # What is tested: drivers of others do so.
+    from decimal import Decimal as Absent
+
 
 class Postponed(Driver):
-    """Annotations are text here; `Absent` stands for a name that only type checkers import."""
+    """Annotations are text here, and `Absent` is a name that only type checkers know."""
 
     @classmethod
     def client(cls) -> str:
@@ -26,11 +29,11 @@ class Postponed(Driver):
         return repr(number)
 
     @export
-    def beside_unknown(self, thing: Absent, number: int | None) -> str:  # type: ignore[name-defined] # noqa: F821 - what is tested # pyright: ignore[reportUndefinedVariable, reportUnknownParameterType] - the same
+    def beside_unknown(self, thing: Absent, number: int | None) -> str:
         return repr((thing, number))
 
     @export
-    def number_or_unknown(self, number: int | Absent) -> str:  # type: ignore[name-defined] # noqa: F821 - what is tested # pyright: ignore[reportUndefinedVariable, reportUnknownParameterType] - the same
+    def number_or_unknown(self, number: int | Absent) -> str:
         return repr(number)
 
 

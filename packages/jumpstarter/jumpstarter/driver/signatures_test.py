@@ -31,18 +31,18 @@ def behind(*args: object) -> None: ...
 
 
 def real(x: float) -> None: ...
-def either(x: int | float) -> None: ...  # noqa: PYI041 - the case
-def either_old(x: Union[float, int, None]) -> None: ...  # noqa: UP007, PYI041 - the case
+def either(x: int | float) -> None: ...
+def either_old(x: Union[float, int, None]) -> None: ...  # noqa: UP007 - the case
 def truth(x: bool) -> None: ...
 def anything(x: Any) -> None: ...
-def bare(x) -> None: ...  # noqa: ANN001 # pyright: ignore[reportMissingParameterType, reportUnknownParameterType] - the case
+def bare(x) -> None: ...  # pyright: ignore[reportMissingParameterType, reportUnknownParameterType] - the case
 def choice(x: Literal[1, 2]) -> None: ...
 def several(x: list[int]) -> None: ...
 def by_name(*, x: int) -> None: ...
 def reals(*x: float) -> None: ...
 
 
-INTS = [
+INTS: list[Callable[..., object]] = [
     whole,
     optional,
     optional_old,
@@ -56,7 +56,7 @@ INTS = [
     validated,
     behind,
 ]
-OTHERS = [
+OTHERS: list[Callable[..., object]] = [
     real,
     either,
     either_old,
@@ -152,7 +152,7 @@ def test_over_the_wire(method: str):
 @pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, 10**400])
 def test_int_that_no_double_holds_is_refused_by_name(number: int):
     with serve(Numbers()) as client:
-        with pytest.raises(DriverInvalidArgument, match="^argument 2 of usual: .* does not fit"):
+        with pytest.raises(DriverInvalidArgument, match=r"^argument 2 of usual: .* does not fit"):
             client.call("usual", 1, number)
         with pytest.raises(DriverInvalidArgument, match=r"^argument 1 of usual\[0\]: "):
             client.call("usual", [number])

@@ -1,5 +1,6 @@
 """A generator in a worker thread: its items and its error arrive, and leaving stops it."""
 
+import itertools
 import threading
 from collections.abc import Iterator
 
@@ -68,3 +69,49 @@ async def test_thread_runs_ahead_by_no_more_than_its_bound():
     async with iterate_in_thread(counted):
         assert await to_thread.run_sync(full.wait, 5)
         assert made == MAX_AHEAD + 1
+
+
+async def test_leaving_stops_a_generator_that_waits_for_its_reader():
+    full, stopped = threading.Event(), threading.Event()
+
+    def endless() -> Iterator[int]:
+        try:
+            for number in itertools.count():
+                if number == MAX_AHEAD:
+                    full.set()
+                yield number
+        finally:
+            stopped.set()
+
+    async with iterate_in_thread(endless):
+        assert await to_thread.run_sync(full.wait, 5)
+        assert not stopped.is_set()
+    assert await to_thread.run_sync(stopped.wait, 5)
+
+
+async def test_error_of_what_makes_the_generator():
+    def refuse() -> Iterator[int]:
+        raise PermissionError("not you")
+
+    async with iterate_in_thread(refuse) as items:
+        for _ in range(2):
+            with pytest.raises(PermissionError, match="not you"):
+                await anext(items)
+
+
+async def test_leaving_does_not_wait_for_a_generator_that_blocks():
+    entered, release, stopped = threading.Event(), threading.Event(), threading.Event()
+
+    def blocks() -> Iterator[int]:
+        try:
+            entered.set()
+            release.wait(5)
+            yield 0
+        finally:
+            stopped.set()
+
+    async with iterate_in_thread(blocks):
+        assert await to_thread.run_sync(entered.wait, 5)
+    assert not stopped.is_set()
+    release.set()
+    assert await to_thread.run_sync(stopped.wait, 5)

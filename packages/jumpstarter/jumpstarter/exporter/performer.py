@@ -1,5 +1,6 @@
 """Performs the commands of a session's machine, one after the other, and feeds it what happens."""
 
+import logging
 from dataclasses import dataclass, field
 
 import anyio
@@ -23,6 +24,8 @@ from jumpstarter.model.machine import (
 
 from .hooks import HookExecutor, HookSurroundings
 from .session import Session
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -80,6 +83,7 @@ class Performer:
             await self.executor.run(hook, self.around)
         except HookExecutionError as error:
             self.failure = f"{hook.value} hook: {error.message}"
+            logger.warning("%s", self.failure)
             return HookEnded(hook, error.message, _on_failure(error.on_failure))
         return HookEnded(hook)
 

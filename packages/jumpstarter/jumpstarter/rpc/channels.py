@@ -11,11 +11,12 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import anyio
-import anyio.streams.tls
 import grpc
+from anyio.streams.tls import TLSAttribute, TLSStream
 from grpc.aio import AioRpcError, Channel
 
 from jumpstarter.model import errors
+from jumpstarter.streams import sockets
 
 from .blocking import Target
 
@@ -29,6 +30,9 @@ DEFAULT_OPTIONS: Final[Mapping[str, str | int]] = {
     "grpc.keepalive_permit_without_calls": 1,
 }
 """Options of every channel; a configuration's `grpcOptions` override them."""
+
+PIN_SECONDS: Final = 20.0
+"""Seconds for a server whose certificate is not verified to show it."""
 
 INSECURE_VARIABLES: Final = ("JMP_GRPC_INSECURE", "JUMPSTARTER_GRPC_INSECURE")
 
@@ -76,18 +80,23 @@ def split_target(target: str) -> tuple[str, int]:
         parts = urlsplit(f"//{target}")
         host, port = parts.hostname, parts.port
     except ValueError:
-        host, port = None, None
-    if host is None:
+        parts, host, port = None, None, None
+    if parts is None or host is None or port == 0 or not _is_only_an_address(target, parts.netloc):
         message = f"{target!r} is not an address; write it as host:port"
         raise errors.ConfigurationError(message)
     return host, DEFAULT_PORT if port is None else port
+
+
+def _is_only_an_address(target: str, netloc: str) -> bool:
+    """Return whether `target` has none of the other parts of a URL, which are no use here."""
+    return netloc == target and "@" not in target and not any(map(str.isspace, target))
 
 
 async def ssl_channel_credentials(target: str, tls_config: TLSSettings) -> grpc.ChannelCredentials:
     """Return the credentials for a TLS channel to `target`.
 
     With `insecure`, or the environment variable, the certificates that the far side presents now
-    become the only roots. Raises ConfigurationError for a `ca` that is not base64, and
+    become the only roots. Raises ConfigurationError for a `ca` that holds no certificates, and
     ConnectionError when the far side cannot be reached.
     """
     if tls_config.insecure or insecure_by_environment(os.environ):
@@ -161,26 +170,44 @@ def translate_grpc_exceptions() -> Generator[None]:
 
 def _decoded(ca: str) -> bytes:
     try:
-        return base64.b64decode(ca, validate=True)
+        pem = base64.b64decode(ca, validate=True)
     except ValueError:
         message = "tls.ca: not base64; encode the PEM bundle, for example with `base64 -w0 ca.crt`"
         raise errors.ConfigurationError(message) from None
+    try:
+        # gRPC takes anything, and says only when it connects that something is wrong.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem.decode("ascii"))
+    except (ssl.SSLError, ValueError):
+        message = "tls.ca: no certificate in it; encode certificates in PEM form"
+        raise errors.ConfigurationError(message) from None
+    return pem
 
 
 async def _presented_chain(host: str, port: int) -> bytes:
     """Return the certificates that `host` presents, as PEM, without verifying them."""
+    reason = f"no answer in {PIN_SECONDS:g} seconds"
+    try:
+        with anyio.move_on_after(PIN_SECONDS):
+            chain = await _handshake(host, port)
+            return "".join(map(ssl.DER_cert_to_PEM_cert, chain)).encode()
+    except anyio.BrokenResourceError:
+        reason = "the connection was closed"
+    except OSError as error:
+        reason = str(error)
+    message = f"cannot reach {host}:{port} to read its certificate: {reason}"
+    raise errors.ConnectionError(message)
+
+
+async def _handshake(host: str, port: int) -> list[bytes]:
+    """Return the certificates that `host` presents, as DER."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    try:
-        async with await anyio.connect_tcp(
-            host, port, tls=True, ssl_context=context, tls_standard_compatible=False
-        ) as stream:
-            tls = stream.extra(anyio.streams.tls.TLSAttribute.ssl_object)
-    except (OSError, anyio.BrokenResourceError) as error:
-        message = f"cannot reach {host}:{port} to read its certificate: {error}"
-        raise errors.ConnectionError(message) from error
-    return "".join(ssl.DER_cert_to_PEM_cert(item) for item in _chain(tls)).encode()
+    async with await sockets.connect_tcp(host, port) as stream:
+        tls = await TLSStream.wrap(
+            stream, hostname=host, ssl_context=context, standard_compatible=False
+        )
+        return _chain(tls.extra(TLSAttribute.ssl_object))
 
 
 def _chain(tls: ssl.SSLObject) -> list[bytes]:

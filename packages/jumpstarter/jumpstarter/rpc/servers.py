@@ -36,12 +36,18 @@ async def serve(
 ) -> AsyncGenerator[list[int]]:
     """Serve what `register` adds to the server; yield the bound port of each of `binds`.
 
-    The port of a Unix socket is 1. Leaving cancels the calls that still run and waits until their
-    handlers have ended. Raises OSError when an address cannot be bound.
+    The port of a Unix socket is 1. Leaving cancels the calls that still run; their handlers may end
+    a moment later. Raises OSError when an address cannot be bound.
     """
     server = grpc.aio.server(interceptors=interceptors, options=OPTIONS)
     register(server)
-    ports = [_bind(server, bind) for bind in binds]
+    try:
+        ports = [_bind(server, bind) for bind in binds]
+    except OSError:
+        # Only a server that runs gives back what it has bound.
+        await server.start()
+        await server.stop(None)
+        raise
     await server.start()
     try:
         yield ports

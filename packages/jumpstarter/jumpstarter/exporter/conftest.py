@@ -1,0 +1,172 @@
+"""What the tests of exporters share: a driver with a method of each kind, its session, a client."""
+
+import logging
+import os
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import field
+from pathlib import Path
+
+import anyio
+from anyio.abc import ObjectStream
+from anyio.from_thread import BlockingPortal
+from pydantic.dataclasses import dataclass
+
+from jumpstarter.client import DriverClient
+from jumpstarter.client.client import client_from_path
+from jumpstarter.config.tls import TLSConfigV1Alpha1
+from jumpstarter.driver import Driver, export, exportstream
+from jumpstarter.exporter import Session
+from jumpstarter.model.status import ExporterStatus
+from jumpstarter.rpc.channels import connect, unix_target
+from jumpstarter.rpc.stub import MultipathExporterStub
+from jumpstarter.streams.sockets import SocketStream, connect_tcp
+
+
+@dataclass(kw_only=True)
+class Probe(Driver):
+    """Does one thing of each kind; `target` is what its stream `connect` leads to."""
+
+    target: tuple[str, int] = ("127.0.0.1", 1)
+    events: list[str] = field(default_factory=list[str], init=False)
+
+    @classmethod
+    def client(cls) -> str:
+        return "jumpstarter.client.DriverClient"
+
+    def reset(self) -> None:
+        self.events.append("reset")
+        super().reset()
+
+    def close(self) -> None:
+        self.events.append("close")
+        super().close()
+
+    @export
+    def echo(self, value: object) -> object:
+        return value
+
+    @export
+    async def fail(self, kind: str, text: str) -> None:
+        failures: dict[str, type[BaseException]] = {
+            "value": ValueError,
+            "key": KeyError,
+            "timeout": TimeoutError,
+            "connection": ConnectionResetError,
+            "os": OSError,
+            "exit": SystemExit,
+            "cancelled": anyio.get_cancelled_exc_class(),
+        }
+        raise failures[kind](text)
+
+    @export
+    def leave(self, code: int) -> None:
+        sys.exit(code)
+
+    @export
+    def log(self, message: str) -> None:
+        self.logger.info("%s", message)
+
+    @export
+    def count(self, limit: int) -> Generator[int, None, None]:
+        yield from range(limit)
+
+    @export
+    async def wait(self) -> AsyncIterator[str]:
+        """Yield once, and then only clean up."""
+        try:
+            yield "waiting"
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(0.02)
+            self.events.append("cleaned up")
+
+    @exportstream
+    @asynccontextmanager
+    async def connect(self) -> AsyncGenerator[ObjectStream[bytes]]:
+        async with await connect_tcp(*self.target) as stream:
+            yield stream
+
+    @exportstream
+    @asynccontextmanager
+    async def fails(self) -> AsyncGenerator[ObjectStream[bytes]]:
+        raise ConnectionRefusedError("cannot connect to tcp://target:1: Connection refused")
+        yield  # pyright: ignore[reportUnreachable] - makes it a generator
+
+    def unmarked(self) -> None:
+        """Stay out of reach of clients."""
+
+
+@asynccontextmanager
+async def serve_probe(
+    driver: Driver, status: ExporterStatus = ExporterStatus.LEASE_READY
+) -> AsyncGenerator[tuple[Session, Path]]:
+    """Serve a session of `driver` on one socket, which is yielded."""
+    with Session(root_device=driver) as session:
+        session.update_status(status)
+        async with session.serve_unix_async() as path:
+            yield session, path
+
+
+@asynccontextmanager
+async def stub_for(path: Path) -> AsyncGenerator[MultipathExporterStub]:
+    """Yield the methods of an exporter, as its clients call them."""
+    async with connect(unix_target(path)) as channel:
+        yield MultipathExporterStub([channel])
+
+
+@asynccontextmanager
+async def client_for(
+    path: Path | str,
+    *,
+    tls_config: TLSConfigV1Alpha1 | None = None,
+    passphrase: str | None = None,
+) -> AsyncGenerator[DriverClient]:
+    """Yield the root client of the exporter at `path`."""
+    async with BlockingPortal() as portal:
+        with ExitStack() as stack:
+            async with client_from_path(
+                path, portal, stack, [], True, tls_config=tls_config, passphrase=passphrase
+            ) as client:
+                yield client
+
+
+async def collect(stream: ObjectStream[bytes]) -> bytes:
+    """Return all that `stream` gives until its end."""
+    return b"".join([chunk async for chunk in stream])
+
+
+async def echo(stream: SocketStream) -> None:
+    """Serve a connection by sending back what comes, and its end."""
+    async for chunk in stream:
+        await stream.send(chunk)
+    await stream.send_eof()
+
+
+def open_files() -> int:
+    """Return how many descriptors this process has open."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+class Records(logging.Handler):
+    """Keeps the text of log records."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+
+def listening(name: str, level: int = logging.INFO) -> Iterator[Records]:
+    """Yield what the logger `name` is told."""
+    handler, logger = Records(), logging.getLogger(name)
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    yield handler
+    logger.removeHandler(handler)
+    logger.setLevel(before)
