@@ -14,6 +14,7 @@ import anyio
 from anyio.from_thread import BlockingPortal
 
 from jumpstarter.model.errors import DriverError
+from jumpstarter.rpc.blocking import is_in_event_loop
 
 MAX_AHEAD: Final = 256
 """Items that are read before the thread has taken them."""
@@ -76,7 +77,9 @@ def prefetch(
     finally:
         if not ended:
             running.cancel()
-            while reader.queue.get() is not _END:
+            # The garbage collector may close a forgotten iterator in the loop's own thread, which
+            # must not wait for itself.
+            while not is_in_event_loop() and reader.queue.get() is not _END:
                 pass
     try:
         running.result()

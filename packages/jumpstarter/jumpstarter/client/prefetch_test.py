@@ -137,3 +137,17 @@ def test_a_portal_that_has_stopped_refuses():
         items = prefetch(portal, Source().numbers)
     with pytest.raises(RuntimeError, match="not running"):
         next(items)
+
+
+def test_an_iterator_that_is_closed_in_the_loops_thread_does_not_wait_for_itself(
+    portal: BlockingPortal,
+):
+    source = Source()
+    items = prefetch(portal, lambda: source.numbers())
+    assert next(items) == 0
+
+    async def collect_garbage() -> None:
+        items.close()
+
+    portal.call(collect_garbage)
+    assert source.closed.wait(5)
