@@ -1,37 +1,64 @@
-import can
-def test_call_bus(served):
-    client = served("""
+"""can: frames and ISO-TP messages over the virtual bus of python-can."""
+
+from importlib import import_module
+from typing import Any
+
+from .conftest import Clients, Offers, Served
+
+ENTRY = """
 type: jumpstarter_driver_can.driver.Can
-config: {channel: interop, interface: virtual}
-""")
-    with can.Bus(interface="virtual", channel="interop") as bus:
-        client.send(can.Message(arbitration_id=0x123, data=[1,2,3]))
-        m = bus.recv(5)
-        assert m.arbitration_id == 0x123 and m.data == bytes([1,2,3])
-        bus.send(can.Message(arbitration_id=0x321, data=b"abc"))
-        m = client.recv(5)
-        assert m.arbitration_id == 0x321 and m.data == b"abc"
-        print(client.protocol, client.state, client.channel_info)
-        task = client.send_periodic(can.Message(arbitration_id=5, data=b"x"), 0.05)
-        assert bus.recv(5).arbitration_id == 5
-        assert bus.recv(5).arbitration_id == 5
-        task.stop()
-        client.set_filters([{"can_id": 7, "can_mask": 0x7ff}])
-        bus.send(can.Message(arbitration_id=6, data=b"abc"))
-        bus.send(can.Message(arbitration_id=7, data=b"abd"))
-        assert client.recv(5).data == b"abd"
-def test_call_isotp(served):
-    E="""
-type: jumpstarter_driver_can.driver.IsoTpPython
-config:
-  channel: tp
-  interface: virtual
-  address: {{rxid: {}, txid: {}}}
-  params: {{max_frame_size: 2048, blocking_send: false, can_fd: true}}
+config: {channel: bench, interface: virtual}
 """
-    a = served(E.format(1,2)); b = served(E.format(2,1))
-    a.start(); b.start()
-    a.send(b"x"*300)
-    assert b.recv(block=True, timeout=5) == b"x"*300
-    assert not a.transmitting()
-    a.stop(); b.stop()
+PATIENCE = 10
+
+# The type checker does not have these libraries in its environment.
+can: Any = import_module("can")
+isotp: Any = import_module("isotp")
+driver: Any = import_module("jumpstarter_driver_can.driver")
+
+
+def frame(number: int, data: bytes) -> Any:
+    return can.Message(arbitration_id=number, data=data, is_extended_id=False)
+
+
+def test_import(offers: Offers):
+    assert offers("jumpstarter-driver-can") == {"Can", "IsoTpPython", "IsoTpSocket"}
+
+
+def test_build_on_a_virtual_bus(clients: Clients):
+    assert clients(ENTRY) == {"": "jumpstarter_driver_can.client.CanClient"}
+
+
+def test_call_frames_go_both_ways(served: Served):
+    client = served(ENTRY)
+    with can.Bus(interface="virtual", channel="bench") as bus:
+        client.send(frame(0x123, b"\x01\x02\x03"))
+        sent = bus.recv(PATIENCE)
+        assert (sent.arbitration_id, sent.data) == (0x123, b"\x01\x02\x03")
+        bus.send(frame(0x321, b"abc"))
+        received = client.recv(PATIENCE)
+        assert (received.arbitration_id, received.data) == (0x321, b"abc")
+
+
+def test_call_filter_holds_frames_back(served: Served):
+    client = served(ENTRY)
+    client.set_filters([{"can_id": 7, "can_mask": 0x7FF}])
+    with can.Bus(interface="virtual", channel="bench") as bus:
+        bus.send(frame(6, b"held back"[:8]))
+        bus.send(frame(7, b"passed"))
+        assert client.recv(PATIENCE).data == b"passed"
+
+
+def test_call_isotp_carries_a_message_of_many_frames(served: Served):
+    ends: list[Any] = []
+    for rxid, txid in ((1, 2), (2, 1)):
+        address = isotp.Address(rxid=rxid, txid=txid)
+        end = driver.IsoTpPython(channel="tp", interface="virtual", address=address)
+        ends.append(served(end))
+    message = bytes(range(256))
+    for end in ends:
+        end.start()
+    ends[0].send(message)
+    assert ends[1].recv(block=True, timeout=PATIENCE) == message
+    for end in ends:
+        end.stop()

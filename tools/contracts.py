@@ -59,6 +59,13 @@ def written(packages: dict[str, set[str]]) -> dict[str, dict[str, str]]:
     }
 
 
+def unlisted(core: Path, contracts: dict[str, dict[str, str]]) -> list[str]:
+    """Return the modules directly below `core` that no layer names, and that could do anything."""
+    listed = " ".join(contract.get("layers", "") for contract in contracts.values()).split()
+    paths = [*core.glob("[a-z]*.py"), *(path for path in core.iterdir() if path.is_dir())]
+    return sorted({f"{core.name}.{path.stem}" for path in paths} - set(listed))
+
+
 def main() -> None:
     """Run import-linter; its exit code is ours."""
     folders = sorted((ROOT / "packages").iterdir())
@@ -74,6 +81,8 @@ def main() -> None:
         for folder in folders:
             module = module_name(folder.name)
             shutil.copytree(folder / module, stage / module, ignore=TESTS)
+        if missing := unlisted(stage / "jumpstarter", written(packages)):
+            sys.exit(f"the layers in pyproject.toml do not name {', '.join(missing)}")
         with (stage / "contracts.ini").open("w", encoding="utf-8") as file:
             config.write(file)
         command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache", "--no-logo"]

@@ -8,7 +8,7 @@ here answer the exporter, which owns the tree.
 import logging
 from abc import ABCMeta, abstractmethod
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import field
 from typing import Any, ClassVar
 from uuid import UUID
@@ -77,9 +77,13 @@ class Driver(Metadata, metaclass=ABCMeta):
         return {}
 
     def close(self) -> None:
-        """Release what the driver holds; called once, when its session ends."""
-        for child in self.children.values():
-            child.close()
+        """Release what the driver holds; called once, when its session ends.
+
+        Every child is closed, in order; what one of them raises is raised after the last.
+        """
+        with ExitStack() as stack:
+            for child in reversed(self.children.values()):
+                stack.callback(child.close)
 
     def reset(self) -> None:
         """Bring the driver to its initial state; called when a session starts."""

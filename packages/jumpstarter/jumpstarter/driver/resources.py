@@ -4,7 +4,6 @@ A client opens a stream to the driver first; the stream waits here under its id 
 names it arrives. It can be taken once, and only from the driver that it was offered to.
 """
 
-import json
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -16,10 +15,10 @@ from anyio import BrokenResourceError
 from anyio.abc import ObjectStream
 
 from jumpstarter.model.requests import (
-    RESOURCE,
     ClientStreamResource,
     PresignedRequestResource,
     ResourceStreamRequest,
+    parse_resource,
 )
 from jumpstarter.streams.encoding import Compression, compress_stream
 from jumpstarter.streams.memory import MemoryStream, create_memory_stream
@@ -111,20 +110,15 @@ async def open_resource(
     Raises ValueError for a handle that is malformed, unknown or used up; TimeoutError after
     `timeout_s` seconds of an HTTP transfer.
     """
-    match RESOURCE.validate_python(_parsed(handle)):
+    match parse_resource(handle):
         case ClientStreamResource(uuid=uuid, x_jmp_content_encoding=encoding):
+            compression = Compression(encoding) if encoding else None
             offered = resources.pop(uuid, None)
             if offered is None:
                 message = f"resource {uuid}: no such stream on this driver, or already used"
                 raise ValueError(message)
-            compression = None if not encoding else Compression(encoding)
             async with compress_stream(offered, compression) as stream:
                 yield stream
         case PresignedRequestResource() as request:
             async with presigned_stream(request, timeout_s) as stream:
                 yield stream
-
-
-def _parsed(handle: object) -> object:
-    """Return a handle that came as JSON text as the object it holds."""
-    return json.loads(handle) if isinstance(handle, str) else handle

@@ -7,10 +7,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import field
 from pathlib import Path
+from typing import cast
 
 import anyio
+import pytest
 from anyio.abc import ObjectStream
 from anyio.from_thread import BlockingPortal
+from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from jumpstarter.client import DriverClient
@@ -18,18 +21,22 @@ from jumpstarter.client.client import client_from_path
 from jumpstarter.config.tls import TLSConfigV1Alpha1
 from jumpstarter.driver import Driver, export, exportstream
 from jumpstarter.exporter import Session
+from jumpstarter.model.requests import DriverStreamRequest, ResourceStreamRequest
 from jumpstarter.model.status import ExporterStatus
 from jumpstarter.rpc.channels import connect, unix_target
+from jumpstarter.rpc.router_stream import RouterApi, connect_stream
 from jumpstarter.rpc.stub import MultipathExporterStub
+from jumpstarter.streams.forwarding import AnyByteStream
 from jumpstarter.streams.sockets import SocketStream, connect_tcp
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, config=ConfigDict(arbitrary_types_allowed=True))
 class Probe(Driver):
     """Does one thing of each kind; `target` is what its stream `connect` leads to."""
 
     target: tuple[str, int] = ("127.0.0.1", 1)
     events: list[str] = field(default_factory=list[str], init=False)
+    raised: Exception | None = field(default=None, init=False)
 
     @classmethod
     def client(cls) -> str:
@@ -61,12 +68,21 @@ class Probe(Driver):
         raise failures[kind](text)
 
     @export
+    def raise_it(self) -> None:
+        if self.raised is not None:
+            raise self.raised
+
+    @export
     def leave(self, code: int) -> None:
         sys.exit(code)
 
     @export
     def log(self, message: str) -> None:
         self.logger.info("%s", message)
+
+    @export
+    async def sleep(self) -> None:
+        await anyio.sleep_forever()
 
     @export
     def count(self, limit: int) -> Generator[int, None, None]:
@@ -85,7 +101,7 @@ class Probe(Driver):
 
     @exportstream
     @asynccontextmanager
-    async def connect(self) -> AsyncGenerator[ObjectStream[bytes]]:
+    async def connect(self) -> AsyncGenerator[SocketStream]:
         async with await connect_tcp(*self.target) as stream:
             yield stream
 
@@ -118,6 +134,15 @@ async def stub_for(path: Path) -> AsyncGenerator[MultipathExporterStub]:
 
 
 @asynccontextmanager
+async def opened(
+    stub: MultipathExporterStub, request: DriverStreamRequest | ResourceStreamRequest
+) -> AsyncGenerator[ObjectStream[bytes]]:
+    """Yield the client's end of the stream that is asked for."""
+    async with connect_stream(cast("RouterApi", stub), request.model_dump_json()) as stream:
+        yield stream
+
+
+@asynccontextmanager
 async def client_for(
     path: Path | str,
     *,
@@ -133,7 +158,7 @@ async def client_for(
                 yield client
 
 
-async def collect(stream: ObjectStream[bytes]) -> bytes:
+async def collect(stream: AnyByteStream) -> bytes:
     """Return all that `stream` gives until its end."""
     return b"".join([chunk async for chunk in stream])
 
@@ -150,23 +175,8 @@ def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-class Records(logging.Handler):
-    """Keeps the text of log records."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.texts: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.texts.append(record.getMessage())
-
-
-def listening(name: str, level: int = logging.INFO) -> Iterator[Records]:
-    """Yield what the logger `name` is told."""
-    handler, logger = Records(), logging.getLogger(name)
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(level)
-    yield handler
-    logger.removeHandler(handler)
-    logger.setLevel(before)
+@pytest.fixture
+def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Expect that nothing is worth a warning, which each end of a stream would bring."""
+    yield
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []

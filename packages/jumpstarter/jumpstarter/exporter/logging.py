@@ -6,16 +6,22 @@ while nobody reads. A record becomes a message only when it is sent.
 
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Final
 
 from jumpstarter_protocol import jumpstarter_pb2
 
 from jumpstarter.model.status import LogSource
+from jumpstarter.model.text import fit
 from jumpstarter.streams.broadcast import Broadcast
 
 HISTORY: Final = 256
 """Records that a new reader is given at first."""
+
+RELAYED_PREFIX: Final = "exporter:"
+"""Begins the names of the loggers to which a client gives the records of its exporter."""
+
+MAX_TEXT: Final = 1 << 20
+"""Bytes of a record's text that are sent: a message of gRPC has room for four times as much."""
 
 _DRIVER_PREFIX: Final = "driver."
 _FIELDS: Final = ("driver_type", "operation")
@@ -30,8 +36,12 @@ class LogHandler(logging.Handler):
         self._broadcast = broadcast
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Publish `record`."""
-        self._broadcast.publish(record)
+        """Publish `record`, unless it has come from an exporter already.
+
+        A client in this process logs what it is told: it would be told that again, for ever.
+        """
+        if not record.name.startswith(RELAYED_PREFIX):
+            self._broadcast.publish(record)
 
 
 def record_source(name: str, sources: Mapping[str, LogSource]) -> LogSource:
@@ -81,11 +91,11 @@ class SourceRegistry:
 
 
 def _text(record: logging.LogRecord) -> str:
-    message = ""
-    # A record whose arguments do not fit its text must not end the reader's stream.
-    with suppress(TypeError, ValueError):
-        message = record.getMessage()
-    text = message or str(record.msg)
+    try:
+        text = record.getMessage()
+    except Exception as error:  # noqa: BLE001 - anybody's `__str__`; it must not end the stream
+        where = f"{record.pathname}:{record.lineno}"
+        text = f"a record of {where} cannot be told: {type(error).__name__}"
     if record.exc_info:
         text = f"{text}\n{logging.Formatter().formatException(record.exc_info)}"
-    return text
+    return fit(text, MAX_TEXT)

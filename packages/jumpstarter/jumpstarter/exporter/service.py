@@ -5,6 +5,7 @@ call with the status from the one table. A socket admits calls in the statuses t
 status, report and log can be read always.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
@@ -21,7 +22,7 @@ from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc
 from typing_extensions import override
 
 from jumpstarter.driver.base import Driver
-from jumpstarter.model.codes import Code, exception_to_status
+from jumpstarter.model.codes import Code, carried_details, exception_to_status
 from jumpstarter.model.errors import ExporterNotReady, MethodNotFoundError
 from jumpstarter.model.frames import (
     DATAGRAMS_KEY,
@@ -37,12 +38,16 @@ from jumpstarter.streams.broadcast import Broadcast
 from jumpstarter.streams.forwarding import copy_stream, relay, reset_stream
 from jumpstarter.streams.metadata import MetadataStreamAttributes
 
+from .in_progress import InProgress
 from .logging import record_to_response
 from .state import SessionState
 
 logger = logging.getLogger(__name__)
 
 Context = ServicerContext[Any, Any]
+
+# A driver that exits, or waits for a task that it has cancelled, ends its call and nothing else.
+FAILURES = (Exception, SystemExit, asyncio.CancelledError)
 
 
 class Served(Protocol):
@@ -64,6 +69,8 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
 
     def __init__(self, session: Served, allowed: frozenset[ExporterStatus]) -> None:
         """Serve `session`; drivers can be called in the statuses `allowed`."""
+        self.in_progress = InProgress()
+        """The calls that use drivers."""
         self._session = session
         self._allowed = allowed
 
@@ -86,8 +93,11 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
         self, request: jumpstarter_pb2.DriverCallRequest, context: Context
     ) -> jumpstarter_pb2.DriverCallResponse:
         try:
-            return await self._driver(request.uuid).DriverCall(request, context)
-        except Exception as error:  # noqa: BLE001 - the top of a served call
+            with self.in_progress:
+                return await self._driver(request.uuid).DriverCall(request, context)
+        except FAILURES as error:
+            if is_cancellation(error):
+                raise
             await refuse(context, error)
 
     @override
@@ -97,11 +107,14 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
         # Written out, not yielded: when the client leaves, the driver's generator is closed here
         # and now, not when the garbage collector comes by.
         try:
-            driver = self._driver(request.uuid)
-            async with aclosing(driver.StreamingDriverCall(request, context)) as responses:
-                async for response in responses:
-                    await context.write(response)
-        except Exception as error:  # noqa: BLE001 - the top of a served call
+            with self.in_progress:
+                driver = self._driver(request.uuid)
+                async with aclosing(driver.StreamingDriverCall(request, context)) as responses:
+                    async for response in responses:
+                        await context.write(response)
+        except FAILURES as error:
+            if is_cancellation(error):
+                raise
             await refuse(context, error)
 
     async def Stream(  # noqa: N802 - the name of the RPC
@@ -113,12 +126,15 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
         try:
             request = parse_stream_request(_metadata(context).get(REQUEST_KEY))
             driver = self._driver(str(request.uuid))
-            async with driver.Stream(request, context) as stream:
-                metadata = _stream_metadata(stream)
-                await context.send_initial_metadata(((STATE_KEY, STATE_OPEN), *metadata.items()))
-                opened = True
-                await carry(_router_stream(context), stream)
-        except Exception as error:  # noqa: BLE001 - the top of a served call
+            with self.in_progress:
+                async with driver.Stream(request, context) as stream:
+                    metadata = ((STATE_KEY, STATE_OPEN), *_stream_metadata(stream).items())
+                    await context.send_initial_metadata(metadata)
+                    opened = True
+                    await carry(_router_stream(context), stream)
+        except FAILURES as error:
+            if is_cancellation(error):
+                raise
             if not opened:
                 await context.send_initial_metadata(((STATE_KEY, STATE_REFUSED),))
             await refuse(context, error)
@@ -213,11 +229,18 @@ async def _to_driver(
         scope.cancel()
 
 
-async def refuse(context: Context, error: Exception) -> Never:
+def is_cancellation(error: BaseException) -> bool:
+    """Return whether `error` is the end of this call from outside, and not of a driver's making."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+async def refuse(context: Context, error: BaseException) -> Never:
     """End the call with the status for `error`; the unforeseen is logged with its traceback."""
-    status = exception_to_status(error)
     if isinstance(error, anyio.BrokenResourceError):
-        await context.abort(grpc.StatusCode.UNAVAILABLE, f"stream broken: {error}")
+        details = carried_details(f"stream broken: {error}")
+        await context.abort(grpc.StatusCode.UNAVAILABLE, details)
+    status = exception_to_status(error)
     if status.code is Code.UNKNOWN:
         logger.warning("a call failed: %s", status.details, exc_info=error)
     await context.abort(grpc.StatusCode[status.code.name], status.details)

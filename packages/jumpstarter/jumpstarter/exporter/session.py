@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 from uuid import UUID
 
 import anyio
@@ -25,11 +25,16 @@ from jumpstarter.rpc.servers import Bind, add_raw_stream, serve
 from jumpstarter.streams.broadcast import Broadcast
 from jumpstarter.streams.listeners import TemporarySocket
 
+from .closing import close_drivers
+from .in_progress import InProgress
 from .logging import HISTORY, LogHandler, SourceRegistry
 from .service import SessionService
 from .state import SessionState
 
 logger = logging.getLogger(__name__)
+
+CLEANUP_SECONDS: Final = 10.0
+"""Seconds that calls have to clean up when their session ends."""
 
 
 @dataclass(kw_only=True)
@@ -68,7 +73,7 @@ class Session(Metadata, SourceRegistry):
             root = logging.getLogger()
             root.addHandler(handler)
             stack.callback(root.removeHandler, handler)
-            stack.callback(self._close_drivers)
+            stack.callback(close_drivers, self.root_device)
             self.root_device.reset()
             self._stack = stack.pop_all()
         return self
@@ -190,15 +195,18 @@ class Session(Metadata, SourceRegistry):
             jumpstarter_pb2_grpc.add_ExporterServiceServicer_to_server(service, server)
             add_raw_stream(server, service.Stream)
 
-        async with serve(register, binds, interceptors) as ports:
-            yield ports
-
-    def _close_drivers(self) -> None:
         try:
-            self.root_device.close()
-        except Exception:
-            # The top of a session: whatever a driver raises, the others and the exporter go on.
-            logger.exception("closing the drivers failed")
+            async with serve(register, binds, interceptors) as ports:
+                yield ports
+        finally:
+            await self._let_end(service.in_progress)
+
+    async def _let_end(self, calls: InProgress) -> None:
+        """Wait a bounded time for calls that were cancelled to clean up after themselves."""
+        with anyio.move_on_after(CLEANUP_SECONDS, shield=True):
+            await calls.wait_for_none()
+            return
+        logger.warning("%d calls have not ended: a driver holds them up", calls.count)
 
 
 def tcp_address(host: str, port: int) -> str:

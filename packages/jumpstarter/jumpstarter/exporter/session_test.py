@@ -14,12 +14,11 @@ from grpc.aio import AioRpcError
 from jumpstarter_protocol import jumpstarter_pb2
 
 from jumpstarter.exporter import Session
-from jumpstarter.exporter.conftest import Probe, client_for, serve_probe, stub_for
+from jumpstarter.exporter.conftest import Probe, client_for, opened, serve_probe, stub_for
 from jumpstarter.model.metadata import CLIENT_LABEL, NAME_LABEL
 from jumpstarter.model.requests import DriverStreamRequest, ResourceStreamRequest
 from jumpstarter.model.status import ExporterStatus
 from jumpstarter.model.values import encode_value
-from jumpstarter.rpc.router_stream import connect_stream
 from jumpstarter.rpc.stub import MultipathExporterStub
 from jumpstarter.streams.listeners import TemporaryTcpListener
 
@@ -42,14 +41,12 @@ async def streaming_call(stub: MultipathExporterStub, probe: Probe) -> None:
 
 
 async def driver_stream(stub: MultipathExporterStub, probe: Probe) -> None:
-    request = DriverStreamRequest(uuid=probe.uuid, method="connect")
-    async with connect_stream(stub, request.model_dump_json()):
+    async with opened(stub, DriverStreamRequest(uuid=probe.uuid, method="connect")):
         pass
 
 
 async def resource_stream(stub: MultipathExporterStub, probe: Probe) -> None:
-    request = ResourceStreamRequest(uuid=probe.uuid)
-    async with connect_stream(stub, request.model_dump_json()):
+    async with opened(stub, ResourceStreamRequest(uuid=probe.uuid)):
         pass
 
 

@@ -3,6 +3,8 @@
 Whatever keeps a driver from being built ends as one ConfigurationError that names the entry.
 """
 
+from contextlib import ExitStack
+
 from pydantic import ValidationError
 
 from jumpstarter.config.entries import (
@@ -16,6 +18,8 @@ from jumpstarter.model.errors import ConfigurationError
 from jumpstarter.model.metadata import NAME_LABEL
 from jumpstarter.plugins import driver_class
 
+from .closing import close_drivers
+
 _COMPOSITE = "Composite"
 _PROXY = "Proxy"
 
@@ -26,52 +30,47 @@ def instantiate(entry: ExporterConfigV1Alpha1DriverInstance, where: str = "expor
     Children are built before their parent, in the order of the file. When one cannot be built,
     those that were are closed. Raises ConfigurationError.
     """
-    match entry.root:
-        case ExporterConfigV1Alpha1DriverInstanceBase() as driver:
-            children = _children(driver.children, where)
-            return _construct(
-                driver.type,
-                where,
-                {
+    with ExitStack() as undo:
+        match entry.root:
+            case ExporterConfigV1Alpha1DriverInstanceBase() as driver:
+                arguments = {
                     "description": driver.description,
                     "methods_description": driver.methods_description,
-                    "children": children,
+                    "children": _children(driver.children, where, undo),
                     **driver.config,
-                },
-            )
-        case ExporterConfigV1Alpha1DriverInstanceComposite() as group:
-            children = _children(group.children, where)
-            return _construct(
-                _COMPOSITE, where, {"description": group.description, "children": children}
-            )
-        case proxy:
-            return _construct(_PROXY, where, {"ref": proxy.ref})
+                }
+                built = _construct(driver.type, where, arguments)
+            case ExporterConfigV1Alpha1DriverInstanceComposite() as group:
+                children = _children(group.children, where, undo)
+                arguments = {"description": group.description, "children": children}
+                built = _construct(_COMPOSITE, where, arguments)
+            case proxy:
+                built = _construct(_PROXY, where, {"ref": proxy.ref})
+        undo.pop_all()
+    return built
 
 
 def instantiate_root(config: ExporterConfigV1Alpha1) -> Driver:
     """Build the composite at the root of an exporter; raises ConfigurationError."""
-    return _construct(
-        _COMPOSITE,
-        "export",
-        {
+    with ExitStack() as undo:
+        arguments: dict[str, object] = {
             "labels": {NAME_LABEL: config.metadata.name},
             "description": config.description,
-            "children": _children(config.export, "export"),
-        },
-    )
+            "children": _children(config.export, "export", undo),
+        }
+        root = _construct(_COMPOSITE, "export", arguments)
+        undo.pop_all()
+    return root
 
 
 def _children(
-    entries: dict[str, ExporterConfigV1Alpha1DriverInstance], where: str
+    entries: dict[str, ExporterConfigV1Alpha1DriverInstance], where: str, undo: ExitStack
 ) -> dict[str, Driver]:
+    """Build the drivers of `entries`; `undo` will close them again."""
     built: dict[str, Driver] = {}
-    try:
-        for name, entry in entries.items():
-            built[name] = instantiate(entry, f"{where}.{name}")
-    except ConfigurationError:
-        for driver in built.values():
-            driver.close()
-        raise
+    for name, entry in entries.items():
+        built[name] = instantiate(entry, f"{where}.{name}")
+        undo.callback(close_drivers, built[name])
     return built
 
 

@@ -15,6 +15,7 @@ from jumpstarter.model.errors import (
     MethodNotFoundError,
     ValueEncodingError,
 )
+from jumpstarter.model.text import fit
 
 
 class Code(Enum):
@@ -92,15 +93,11 @@ def status_to_error(code_name: str, message: str, *, unary: bool) -> DriverError
 
 
 def carried_details(text: str) -> str:
-    """Return `text` as a status can carry it: in UTF-8, and short enough.
+    """Return `text` as a status can carry it.
 
     gRPC never delivers a status that has no UTF-8 form, and replaces one that is too long.
     """
-    data = text.encode(errors="backslashreplace")
-    if len(data) <= MAX_DETAILS:
-        return data.decode()
-    kept = data[:MAX_DETAILS].decode(errors="ignore")
-    return f"{kept}... ({len(data) - len(kept.encode())} more bytes)"
+    return fit(text, MAX_DETAILS)
 
 
 def _details(error: BaseException) -> str:

@@ -77,7 +77,7 @@ class ResourceMetadata(BaseModel):
     x_jmp_accept_encoding: str | None = None
 
 
-RESOURCE: TypeAdapter[ClientStreamResource | PresignedRequestResource] = TypeAdapter(Resource)
+_RESOURCE: TypeAdapter[ClientStreamResource | PresignedRequestResource] = TypeAdapter(Resource)
 
 _STREAM_REQUEST: TypeAdapter[DriverStreamRequest | ResourceStreamRequest] = TypeAdapter(
     StreamRequest
@@ -95,7 +95,26 @@ def parse_stream_request(text: str | bytes | None) -> DriverStreamRequest | Reso
     try:
         return _STREAM_REQUEST.validate_json(text)
     except ValidationError as error:
-        places = ((".".join(map(str, item["loc"])), item["msg"]) for item in error.errors())
-        what = "; ".join(f"{place}: {problem}" if place else problem for place, problem in places)
-        message = f"the metadata {REQUEST_KEY!r} asks for no stream: {what}"
+        message = f"the metadata {REQUEST_KEY!r} asks for no stream: {_problems(error)}"
         raise ValueError(message) from None
+
+
+def parse_resource(handle: object) -> ClientStreamResource | PresignedRequestResource:
+    """Return the resource that `handle`, an argument of a call, stands for; it may be JSON text.
+
+    Raises ValueError, whose text is one line and holds nothing of the handle, which may be a
+    secret: a signed address.
+    """
+    try:
+        if isinstance(handle, str):
+            return _RESOURCE.validate_json(handle)
+        return _RESOURCE.validate_python(handle)
+    except ValidationError as error:
+        message = f"not the handle of a resource: {_problems(error)}"
+        raise ValueError(message) from None
+
+
+def _problems(error: ValidationError) -> str:
+    """Return what pydantic found, in one line and without the input."""
+    places = ((".".join(map(str, item["loc"])), item["msg"]) for item in error.errors())
+    return "; ".join(f"{place}: {problem}" if place else problem for place, problem in places)

@@ -1,12 +1,7 @@
-"""Blocking calls from threads, and the portal whose loop stands behind everything else."""
-
-import asyncio
-import threading
-from collections.abc import Iterator
+"""Blocking calls from threads that run no event loop."""
 
 import grpc
 import pytest
-import uvloop
 from anyio import to_thread
 from grpc.aio import Server
 from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc
@@ -16,7 +11,6 @@ from jumpstarter.conftest import Certificate
 from jumpstarter.rpc.blocking import Target, connect_blocking, is_in_event_loop
 from jumpstarter.rpc.channels import SystemTrust, tcp_target, unix_target
 from jumpstarter.rpc.conftest import Context
-from jumpstarter.rpc.portal import open_portal
 from jumpstarter.rpc.servers import Bind, serve
 from jumpstarter.rpc.stub import MetadataEntries
 from jumpstarter.streams.listeners import TemporarySocket
@@ -76,23 +70,3 @@ async def test_a_failure_is_the_servers_status():
 async def test_an_event_loop_is_noticed():
     assert is_in_event_loop()
     assert not await to_thread.run_sync(is_in_event_loop)
-
-
-@pytest.fixture
-def threads() -> Iterator[None]:
-    """Expect as many threads afterwards as before."""
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) <= before
-
-
-@pytest.mark.usefixtures("threads")
-def test_the_portal_runs_uvloop_in_a_thread_of_its_own():
-    async def loop() -> tuple[object, int]:
-        return asyncio.get_running_loop(), threading.get_ident()
-
-    assert not is_in_event_loop()
-    with open_portal() as portal:
-        running, thread = portal.call(loop)
-    assert isinstance(running, uvloop.Loop)
-    assert thread != threading.get_ident()

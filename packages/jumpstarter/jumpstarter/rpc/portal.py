@@ -2,8 +2,12 @@
 
 grpc.aio wakes its loop several times per call, so the loop's own cost decides how many calls there
 are per second.
+
+uvloop runs Python's fork hooks in every child process, which asyncio's own loop does not. Those of
+gRPC crash some of the children, so uvloop is used only where gRPC has been told not to have any.
 """
 
+import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -12,7 +16,10 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 BACKEND: Final = "asyncio"
 
-LOOP_OPTIONS: Final[Mapping[str, Any]] = {"use_uvloop": True}
+FORK_HOOKS: Final = "GRPC_ENABLE_FORK_SUPPORT"
+"""Environment variable with what gRPC read when it was imported: "0" for no fork hooks."""
+
+LOOP_OPTIONS: Final[Mapping[str, Any]] = {"use_uvloop": os.environ.get(FORK_HOOKS) == "0"}
 """What `anyio.run` takes as `backend_options` for a loop like the portal's."""
 
 
