@@ -12,7 +12,6 @@ To go on with one test: .peers/interop/bin/python -m pytest -W default interop/s
 
 import hashlib
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -49,9 +48,12 @@ STEPS = {"test_import": "imported", "test_build": "built", "test_call": "called"
 PUBLISHED = "its own tests"
 """The column of the tests that came with a package."""
 
+PASSED, FAILED, NONE_FOUND = 0, 1, 5
+"""Exit codes of pytest; the last when all tests of a package are left out."""
+
 LEFT_OUT = {
     "can/client_test.py::test_client_isotp_socket": "needs a CAN interface in the kernel",
-    "flashers/driver_test.py": "fetches images from quay.io",
+    "flashers/driver_test.py": "fetches images from a registry",
     "qemu/driver_test.py::test_driver_qemu": "fetches firmware and an image from the internet",
     "ssh/driver_test.py::test_ssh_identity_temp_file_creation_error": (
         "wants the error of the body of an adapter's `with` wrapped in a group; here it is itself"
@@ -127,12 +129,15 @@ def prepared_interpreter() -> Path:
 
 
 def pytest_cases(python: Path, *arguments: str | Path) -> Iterator[tuple[str, str, bool]]:
-    """Run pytest, and yield module, name and outcome of each test."""
+    """Run pytest, and yield module, name and outcome of each test; show its output if one fails."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-        subprocess.run([*command, f"--junitxml={report}"], cwd=ROOT, check=False)
-        if not report.exists():
+        command.append(f"--junitxml={report}")
+        done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+        if done.returncode not in {PASSED, NONE_FOUND}:
+            print(done.stdout + done.stderr)
+        if done.returncode not in {PASSED, FAILED, NONE_FOUND}:
             sys.exit("pytest has ended early")
         for case in ElementTree.parse(report).iter("testcase"):
             passed = all(case.find(fault) is None for fault in ("failure", "error", "skipped"))
@@ -150,18 +155,16 @@ def our_cases(python: Path) -> Iterator[Case]:
 
 
 def published_cases(python: Path) -> Iterator[Case]:
-    """Run the tests that came with the packages, with pytest's settings left alone."""
+    """Run the tests that came with each package, by themselves, as their authors do."""
     [site] = python.parents[1].glob("lib/python*/site-packages")
     options = ["-c", os.devnull, f"--rootdir={site}", "--import-mode=importlib", "-W", "ignore"]
-    options += ["-o", "python_files=*_test.py test_*.py", "-o", "anyio_mode=auto", "--timeout=60"]
-    options += [f"--deselect=jumpstarter_driver_{test}" for test in LEFT_OUT]
-    options += [
-        f"--ignore={site}/jumpstarter_driver_{test}" for test in LEFT_OUT if "::" not in test
-    ]
-    folders = [site / package.replace("-", "_") for package in PACKAGES]
-    for module, _, passed in pytest_cases(python, *options, *folders):
-        if found := re.match(r"jumpstarter_driver_(\w+)", module):
-            yield Case(found[1].replace("_", "-"), PUBLISHED, passed)
+    options += ["-o", "python_files=*_test.py", "-o", "anyio_mode=auto", "--timeout=60"]
+    for test in LEFT_OUT:
+        module = f"jumpstarter_driver_{test}"
+        options.append(f"--deselect={module}" if "::" in test else f"--ignore={site / module}")
+    for name, package in zip(NAMES, PACKAGES, strict=True):
+        for _, _, passed in pytest_cases(python, *options, site / package.replace("-", "_")):
+            yield Case(name, PUBLISHED, passed)
 
 
 def cell(results: list[bool]) -> str:

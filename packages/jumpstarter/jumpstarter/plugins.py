@@ -41,9 +41,9 @@ def cached_import(module: str, name: str) -> type:
 
 
 def split_class_path(class_path: str) -> tuple[str, str]:
-    """Return module and name of a dotted path; raises ImportError for a path without a dot."""
-    module, dot, name = class_path.rpartition(".")
-    if not dot or not module:
+    """Return module and name of a dotted path; raises ImportError for what is none."""
+    module, _, name = class_path.rpartition(".")
+    if not module or not all(map(str.isidentifier, class_path.split("."))):
         message = f"{class_path!r} is not a class path; write it as package.module.Class"
         raise ImportError(message)
     return module, name
@@ -54,7 +54,8 @@ def import_class(class_path: str, allow: Sequence[str], unsafe: bool) -> type:  
 
     It may when `unsafe` is true, when one of the shell patterns in `allow` matches the whole path,
     or when an installed package offers it under `jumpstarter.clients`. Raises MissingDriverError
-    when it may not or is not installed, ImportError for a path without a dot.
+    when it may not or is not installed, ImportError for what is no dotted path, and whatever its
+    module raises while it loads.
     """
     module, name = split_class_path(class_path)
     if not (unsafe or any(fnmatchcase(class_path, pattern) for pattern in allow)) and not (
@@ -65,19 +66,23 @@ def import_class(class_path: str, allow: Sequence[str], unsafe: bool) -> type:  
             "or to JMP_DRIVERS_ALLOW"
         )
         raise MissingDriverError(message, class_path)
+    message = f"{class_path} is not installed here: {install_hint(class_path)}"
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if not _is_parent(error.name, module):
+            raise
+        raise MissingDriverError(message, class_path) from None
     try:
         return cached_import(module, name)
-    except (ModuleNotFoundError, AttributeError) as error:
-        if isinstance(error, ModuleNotFoundError) and not _is_parent(error.name, module):
-            raise
-        message = f"{class_path} is not installed here: {install_hint(class_path)}"
+    except AttributeError:
         raise MissingDriverError(message, class_path) from None
 
 
 def driver_class(type_name: str) -> type:
     """Return the driver class for `type:` of an exporter file: a short name or a dotted path.
 
-    Raises ConfigurationError when no installed package offers it.
+    Raises ConfigurationError when no installed package offers it, or its module cannot be loaded.
     """
     point = installed(DRIVERS).get(type_name)
     class_path = type_name if point is None else dotted(point)
@@ -93,6 +98,10 @@ def driver_class(type_name: str) -> type:
             f"or {install_hint(class_path)}"
         )
         raise ConfigurationError(message) from None
+    except Exception as error:  # a module of anybody's may raise anything
+        what = next(iter(str(error).splitlines()), "")
+        message = f"Driver '{type_name}' cannot be loaded: {type(error).__name__}: {what}"
+        raise ConfigurationError(message) from error
 
 
 def install_hint(class_path: str) -> str:

@@ -39,7 +39,10 @@ class DriverClient(AsyncDriverClient):
     methods_description: dict[str, str] = field(default_factory=dict[str, str])
 
     def call(self, method: str, *args: object) -> Any:  # noqa: ANN401 - what the driver returns
-        """Call an exported method and return its result; raises as `call_async` does."""
+        """Call an exported method and return its result.
+
+        Raises as `call_async` does, and RuntimeError after the client's session.
+        """
         blocking_call = getattr(self.stub, "blocking_call", None)
         if (
             blocking_call is None
@@ -49,10 +52,15 @@ class DriverClient(AsyncDriverClient):
             return self.portal.call(self.call_async, method, *args)
         request = call_request(self.uuid, method, args)
         try:
-            return decode_value(blocking_call(request).result)
+            response = blocking_call(request)
         except grpc.RpcError as error:
             failed = cast("FailedCall", error)
             raise call_error(failed, method) from cause(failed)
+        except ValueError as error:
+            # What gRPC raises for a closed channel; a caller would take it for a wrong argument.
+            message = f"call of '{method}': the session of this client is closed"
+            raise RuntimeError(message) from error
+        return decode_value(response.result)
 
     def streamingcall(self, method: str, *args: object) -> Generator[Any, None, None]:
         """Call an exported generator when first asked for an item, and yield its items.

@@ -1,8 +1,11 @@
 """Connecting to an exporter: from an address or a channel to the client of its driver tree."""
 
+import os
+import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 import grpc
 from anyio.from_thread import BlockingPortal
@@ -19,15 +22,22 @@ from jumpstarter.rpc.stub import MetadataEntries, MultipathExporterStub
 from .base import DriverClient
 from .tree import Surroundings, build_client
 
-MAX_PORT = 65535
+MAX_PORT: Final = 65535
+MAX_SOCKET_PATH: Final = 107
+"""Bytes in the path of a Unix socket; gRPC has no clear word about longer ones."""
+
+REPORT_SECONDS: Final = 30.0
+"""Seconds in which an exporter must have said what drivers it has."""
 
 _UNREACHABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
 
 
 def is_tcp_address(path: str) -> bool:
     """Return whether `path` is `host:port` with a port from 1 to 65535, not a file."""
-    host, colon, port = path.rpartition(":")
-    return bool(host and colon) and port.isdecimal() and 1 <= int(port) <= MAX_PORT
+    host, _, port = path.rpartition(":")
+    if not host or "/" in host or re.fullmatch("[0-9]{1,5}", port) is None:
+        return False
+    return 1 <= int(port) <= MAX_PORT
 
 
 @asynccontextmanager
@@ -92,6 +102,9 @@ async def _target(
 ) -> Target:
     if is_tcp_address(path):
         return await tcp_target(path, trust, grpc_options, plaintext=insecure)
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        message = f"{path}: no exporter answers there; the path of a socket cannot be so long"
+        raise errors.ExporterUnreachableError(message)
     return unix_target(path)
 
 
@@ -101,7 +114,7 @@ def _passphrase_metadata(passphrase: str | None) -> MetadataEntries:
 
 async def _report(stub: MultipathExporterStub, where: str) -> jumpstarter_pb2.GetReportResponse:
     try:
-        return await stub.GetReport(empty_pb2.Empty())
+        return await stub.GetReport(empty_pb2.Empty(), timeout=REPORT_SECONDS)
     except AioRpcError as error:
         match error.code():
             case grpc.StatusCode.UNAUTHENTICATED:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeGuard
 from uuid import UUID
 
 from anyio.from_thread import BlockingPortal
@@ -41,7 +41,8 @@ class Surroundings:
 def build_client(response: jumpstarter_pb2.GetReportResponse, around: Surroundings) -> DriverClient:
     """Return the root client of the tree that `response` reports.
 
-    Raises ImportError for a class path without a dot, ValueError for a report that is no tree.
+    Raises ImportError for the path of no client class, ValueError for a report that is no tree, and
+    whatever the module of a class raises while it loads.
     """
     return _build(report_tree(response.reports), around)
 
@@ -50,7 +51,7 @@ def _build(node: Node, around: Surroundings) -> DriverClient:
     children = {name: _build(child, around) for name, child in node.children.items()}
     report = node.report
     kind, reason = _client_class(report.labels.get(CLIENT_LABEL, ""), around)
-    client = cast("Any", kind)(
+    client = kind(
         uuid=UUID(report.uuid),
         labels=dict(report.labels),
         stub=around.stub,
@@ -65,11 +66,20 @@ def _build(node: Node, around: Surroundings) -> DriverClient:
     return client
 
 
-def _client_class(class_path: str, around: Surroundings) -> tuple[type, str | None]:
+def _client_class(class_path: str, around: Surroundings) -> tuple[type[DriverClient], str | None]:
     """Return the class to use, and for a stand-in the reason that its errors give."""
     try:
-        return import_class(class_path, around.allow, around.unsafe), None
+        kind = import_class(class_path, around.allow, around.unsafe)
     except MissingDriverError as error:
         if SUPPRESS_WARNINGS not in os.environ:
             logger.warning("Driver client '%s' is not available.", class_path)
         return StubDriverClient, error.message
+    if not _is_client_class(kind):
+        message = f"{class_path} is not the class of a driver client"
+        raise ImportError(message)
+    return kind, None
+
+
+def _is_client_class(thing: object) -> TypeGuard[type[DriverClient]]:
+    """Return whether a name of the far side's choice stands for what may be called."""
+    return isinstance(thing, type) and issubclass(thing, DriverClient)

@@ -76,9 +76,9 @@ def test_credentials_are_frozen_and_do_not_show_the_password():
 @pytest.mark.parametrize(
     ("reference", "registry"),
     [
-        ("oci://quay.io/org/image:tag", "quay.io"),
-        ("quay.io/org/image", "quay.io"),
-        ("oci://quay.io/image@sha256:aa", "quay.io"),
+        ("oci://registry.example.com/org/image:tag", "registry.example.com"),
+        ("registry.example.com/org/image", "registry.example.com"),
+        ("oci://registry.example.com/image@sha256:aa", "registry.example.com"),
         ("oci://localhost/image", "localhost"),
         ("oci://localhost:5000/image", "localhost:5000"),
         ("oci://registry:5000/image", "registry:5000"),

@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import field
 from pathlib import Path
@@ -15,6 +15,7 @@ from anyio.abc import ObjectStream
 from anyio.from_thread import BlockingPortal
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
+from typing_extensions import override
 
 from jumpstarter.client import DriverClient
 from jumpstarter.client.client import client_from_path
@@ -66,6 +67,10 @@ class Probe(Driver):
             "cancelled": anyio.get_cancelled_exc_class(),
         }
         raise failures[kind](text)
+
+    @export
+    def note(self, text: str) -> None:
+        self.events.append(text)
 
     @export
     def raise_it(self) -> None:
@@ -148,14 +153,23 @@ async def client_for(
     *,
     tls_config: TLSConfigV1Alpha1 | None = None,
     passphrase: str | None = None,
+    insecure: bool = False,
 ) -> AsyncGenerator[DriverClient]:
     """Yield the root client of the exporter at `path`."""
-    async with BlockingPortal() as portal:
-        with ExitStack() as stack:
-            async with client_from_path(
-                path, portal, stack, [], True, tls_config=tls_config, passphrase=passphrase
-            ) as client:
-                yield client
+    # Its blocking methods are not used here: the portal need not run.
+    portal = BlockingPortal()
+    with ExitStack() as stack:
+        async with client_from_path(
+            path,
+            portal,
+            stack,
+            [],
+            True,
+            tls_config=tls_config,
+            passphrase=passphrase,
+            insecure=insecure,
+        ) as client:
+            yield client
 
 
 async def collect(stream: AnyByteStream) -> bytes:
@@ -175,8 +189,35 @@ def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Return when `condition` holds: for what nothing tells about, like the kernel, or gRPC."""
+    with anyio.fail_after(10):
+        while not condition():  # noqa: ASYNC110 - nothing tells
+            await anyio.sleep(0.01)
+
+
 @pytest.fixture
 def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Expect that nothing is worth a warning, which each end of a stream would bring."""
     yield
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+class Records(logging.Handler):
+    """Keeps the texts of log records."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+
+def listening(name: str) -> Iterator[Records]:
+    """Yield what the logger `name` is told."""
+    handler, logger = Records(), logging.getLogger(name)
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)

@@ -19,6 +19,7 @@ from jumpstarter.model.errors import HookExecutionError
 from jumpstarter.model.machine import Hook
 from jumpstarter.model.metadata import Metadata
 from jumpstarter.model.status import LogSource
+from jumpstarter.streams.background import background_tasks
 from jumpstarter.streams.listeners import TemporarySocket
 
 from .hooks import LOGGER_NAMES, HookExecutor, HookSurroundings
@@ -111,17 +112,18 @@ class Exporter(Metadata):
         await performer.begin()
         if not performer.is_ready:
             self._fail(performer, Hook.BEFORE)
-        try:
-            yield lease.end_session_requested
-        finally:
-            with anyio.CancelScope(shield=True):
-                await performer.end()
+        async with background_tasks() as tasks:
+            tasks.start_soon(_end_when_asked, performer, lease.end_session_requested)
+            try:
+                yield lease.end_session_requested
+            finally:
+                lease.end_session_requested.set()
         if performer.exit_code is not None:
             self._fail(performer, Hook.AFTER)
 
     def _fail(self, performer: Performer, hook: Hook) -> None:
         self.exit_code = performer.exit_code
-        raise HookExecutionError(performer.failure, "exit", hook.value)
+        raise HookExecutionError(performer.failure, performer.on_failure, hook.value)
 
     async def _until_either(self, end_requested: anyio.Event) -> None:
         async with anyio.create_task_group() as tasks:
@@ -132,3 +134,10 @@ class Exporter(Metadata):
 
             tasks.start_soon(wait, end_requested)
             tasks.start_soon(wait, self._stopping)
+
+
+async def _end_when_asked(performer: Performer, end_requested: anyio.Event) -> None:
+    # Whatever ends the session, and even if it fails: the afterLease hook has its turn, once.
+    with anyio.CancelScope(shield=True):
+        await end_requested.wait()
+        await performer.end()

@@ -30,6 +30,9 @@ KILL_SECONDS: Final = 5.0
 
 LOGGER_NAMES: Final = {Hook.BEFORE: "hook.beforeLease", Hook.AFTER: "hook.afterLease"}
 
+MAX_LINE: Final = 65536
+"""Bytes after which a line that has no end yet is logged all the same."""
+
 _READ_SIZE: Final = 4096
 
 
@@ -45,8 +48,8 @@ class HookSurroundings:
 def hook_argv(hook: HookInstanceConfigV1Alpha1) -> list[str]:
     """Return the command line of a hook: a script file, or inline text for an interpreter."""
     script = hook.script.strip()
-    is_file = "\n" not in script and Path(script).is_file()
-    if is_file:
+    # Unlike a Path, this takes text that can be no file's name for what it is.
+    if "\n" not in script and os.path.isfile(script):
         interpreter = hook.exec_ or (sys.executable if script.endswith(".py") else "/bin/sh")
         return [interpreter, script]
     return [hook.exec_ or "/bin/sh", "-c", hook.script]
@@ -109,7 +112,7 @@ async def _run(
                 env=environment,
                 start_new_session=True,
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:
             return f"Hook cannot be started: {error}"
         finally:
             os.close(terminal)
@@ -144,10 +147,11 @@ async def _supervise(
 
 async def _end(process: Process) -> None:
     """End the process and all it started, if it still runs: ask first, then insist."""
+    if process.returncode is not None:
+        # It ended by itself, and what it left behind may be meant to go on.
+        return
     with anyio.CancelScope(shield=True):
         for number in (signal.SIGTERM, signal.SIGKILL):
-            if process.returncode is not None:
-                return
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
             with anyio.move_on_after(KILL_SECONDS):
@@ -161,6 +165,8 @@ async def _log_lines(main: int, logger: logging.Logger, hung_up: anyio.Event) ->
     try:
         while data := await _read(main):
             *lines, rest = (rest + data).split(b"\n")
+            if len(rest) > MAX_LINE:
+                lines, rest = [*lines, rest], b""
             for line in lines:
                 _log(logger, line)
         if rest:

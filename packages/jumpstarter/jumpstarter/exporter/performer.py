@@ -32,13 +32,15 @@ logger = logging.getLogger(__name__)
 class Performer:
     """One session from its beginning to its end.
 
-    `failure` says which hook failed and why; `exit_code` is set when the exporter must stop for it.
+    `failure` says which hook failed and why, `on_failure` what the configuration wants done about
+    it; `exit_code` is set when the exporter must stop for it.
     """
 
     session: Session
     executor: HookExecutor
     around: HookSurroundings
     failure: str = field(default="", init=False)
+    on_failure: OnFailure = field(default="warn", init=False)
     exit_code: int | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -83,8 +85,9 @@ class Performer:
             await self.executor.run(hook, self.around)
         except HookExecutionError as error:
             self.failure = f"{hook.value} hook: {error.message}"
+            self.on_failure = _on_failure(error.on_failure)
             logger.warning("%s", self.failure)
-            return HookEnded(hook, error.message, _on_failure(error.on_failure))
+            return HookEnded(hook, error.message, self.on_failure)
         return HookEnded(hook)
 
 

@@ -33,7 +33,7 @@ def instantiate(entry: ExporterConfigV1Alpha1DriverInstance, where: str = "expor
     with ExitStack() as undo:
         match entry.root:
             case ExporterConfigV1Alpha1DriverInstanceBase() as driver:
-                arguments = {
+                arguments: dict[str, object] = {
                     "description": driver.description,
                     "methods_description": driver.methods_description,
                     "children": _children(driver.children, where, undo),
@@ -80,7 +80,7 @@ def _construct(type_name: str, where: str, arguments: dict[str, object]) -> Driv
     except ConfigurationError as error:
         message = f"{where}: {error.message}"
         raise ConfigurationError(message) from None
-    if not issubclass(kind, Driver):
+    if not (isinstance(kind, type) and issubclass(kind, Driver)):  # pyright: ignore[reportUnnecessaryIsInstance] - the path may name anything
         message = f"{where}: {type_name} is not a driver; name a class that extends Driver"
         raise ConfigurationError(message)
     try:

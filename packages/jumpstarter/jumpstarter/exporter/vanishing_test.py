@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from jumpstarter.exporter.carry_test import Target
-from jumpstarter.exporter.conftest import Probe, client_for, open_files, serve_probe
+from jumpstarter.exporter.conftest import Probe, client_for, open_files, serve_probe, until
 from jumpstarter.streams.listeners import TemporaryTcpListener
 from jumpstarter.streams.sockets import SocketStream
 
@@ -83,13 +83,6 @@ async def client_process(path: Path, use: str) -> AsyncGenerator[Process]:
         yield process
         if process.returncode is None:
             process.kill()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Return when `condition` holds; nothing tells when gRPC has let go of a connection."""
-    with anyio.fail_after(10):
-        while not condition():  # noqa: ASYNC110 - gRPC does not tell
-            await anyio.sleep(0.01)
 
 
 class Held:

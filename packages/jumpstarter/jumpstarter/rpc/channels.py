@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import anyio
 import grpc
@@ -121,7 +121,8 @@ def aio_secure_channel(
 def unix_target(path: str | Path) -> Target:
     """Return how to reach the exporter that listens on the Unix socket `path`."""
     credentials = grpc.local_channel_credentials(grpc.LocalConnectionType.UDS)
-    return Target(f"unix://{path}", credentials, channel_options())
+    # gRPC takes it for a URL, so what has a meaning there is quoted, and it must be absolute.
+    return Target(f"unix://{quote(str(Path(path).absolute()))}", credentials, channel_options())
 
 
 async def tcp_target(

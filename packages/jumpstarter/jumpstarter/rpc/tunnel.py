@@ -7,10 +7,9 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
 import grpc
-from anyio.abc import ObjectStream
 from jumpstarter_protocol import router_pb2_grpc
 
-from jumpstarter.streams.forwarding import forward_stream
+from jumpstarter.streams.forwarding import AnyByteStream, forward_stream
 
 from .channels import TLSSettings, aio_secure_channel, ssl_channel_credentials
 from .router_stream import RouterStream
@@ -20,7 +19,7 @@ from .router_stream import RouterStream
 async def connect_router_stream(
     endpoint: str,
     token: str,
-    stream: ObjectStream[bytes],
+    stream: AnyByteStream,
     tls_config: TLSSettings,
     grpc_options: Mapping[str, str | int] | None = None,
 ) -> AsyncGenerator[None]:
