@@ -43,6 +43,16 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session", autouse=True)
+async def one_loop(anyio_backend: str) -> AsyncGenerator[None]:  # noqa: ARG001 - makes the loop
+    """Let all async tests run in one event loop.
+
+    gRPC completes some operations after their call has ended. It reports each to the loop that the
+    call was made in, and what polls at that time fails when that loop is closed.
+    """
+    yield  # noqa: PT022 - a fixture that returns does not keep its loop
+
+
 @pytest.fixture(scope="session")
 def peer_interpreter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An interpreter that imports the packages of release 0.9.0.

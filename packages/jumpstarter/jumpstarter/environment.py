@@ -47,13 +47,14 @@ def trust_from_environment(environ: Mapping[str, str]) -> Trust | None:
         raise ConfigurationError(str(error)) from None
     if allow is None and unsafe is None:
         return None
-    patterns = names.words(allow or "")
-    return Trust(tuple(patterns), bool(unsafe) or names.UNSAFE in patterns)
+    patterns = tuple(word for word in names.words(allow or "") if word)
+    return Trust(patterns, bool(unsafe) or names.UNSAFE in patterns)
 
 
 def metadata_from_environment(environ: Mapping[str, str]) -> ExporterMetadata:
     """Return the exporter's name, labels and lease; labels stand as `k=v,k=v`."""
-    pairs = (item.partition("=") for item in environ.get(names.JMP_EXPORTER_LABELS, "").split(","))
+    items = names.words(environ.get(names.JMP_EXPORTER_LABELS, ""))
+    pairs = (item.partition("=") for item in items)
     return ExporterMetadata(
         name=environ.get(names.JMP_EXPORTER, ""),
         labels={key: value for key, equals, value in pairs if equals},

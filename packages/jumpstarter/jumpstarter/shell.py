@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from jumpstarter.config import env as names
 
@@ -24,6 +24,25 @@ _FISH_PROMPT: Final = (
     "printf ' ⚡'; set_color white; printf '{context}'; set_color yellow; printf ' ➤ '; "
     "set_color normal; end"
 )
+
+
+class Leased(Protocol):
+    """What a shell says of the lease that it runs in."""
+
+    @property
+    def name(self) -> str:
+        """The lease's own name."""
+        ...
+
+    @property
+    def exporter_name(self) -> str:
+        """The exporter that was leased."""
+        ...
+
+    @property
+    def exporter_labels(self) -> Mapping[str, str]:
+        """The exporter's labels."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +92,16 @@ def shell_environment(
     return environment
 
 
+def lease_environment(lease: Leased) -> dict[str, str]:
+    """Return the variables by which programs learn which exporter they have."""
+    labels = sorted(lease.exporter_labels.items())
+    return {
+        names.JMP_LEASE: lease.name,
+        names.JMP_EXPORTER: lease.exporter_name,
+        names.JMP_EXPORTER_LABELS: ",".join(f"{key}={value}" for key, value in labels),
+    }
+
+
 def launch_shell(  # noqa: PLR0913 - public API
     host: str,
     context: str,
@@ -81,6 +110,7 @@ def launch_shell(  # noqa: PLR0913 - public API
     use_profiles: bool,  # noqa: FBT001 - public API
     *,
     command: Sequence[str] | None = None,
+    lease: Leased | None = None,
     insecure: bool = False,
     passphrase: str | None = None,
     motd: str | None = None,
@@ -88,13 +118,16 @@ def launch_shell(  # noqa: PLR0913 - public API
 ) -> int:
     """Run `command`, or an interactive shell, and return its exit code.
 
-    `host` is a Unix socket's path or `host:port`; `context` stands in the prompt; `motd` is printed
-    before an interactive shell; `extra` are more variables for the child. A program ended by signal
-    n gives 128 + n, one that is not there 127, one that cannot be executed 126.
+    `host` is a Unix socket's path or `host:port`; `context` stands in the prompt; the child is told
+    of `lease`; `motd` is printed before an interactive shell; `extra` are more variables for the
+    child. A program ended by signal n gives 128 + n, one that is not there 127, one that cannot be
+    executed 126.
     """
     variables = shell_environment(
         host, allow, unsafe=unsafe, insecure=insecure, passphrase=passphrase
     )
+    if lease is not None:
+        variables |= lease_environment(lease)
     if command:
         plan = ShellPlan(tuple(command), {})
     else:

@@ -18,6 +18,7 @@ from jumpstarter.rpc.blocking import Target, connect_blocking
 from jumpstarter.rpc.channels import SystemTrust, TLSSettings, connect, tcp_target, unix_target
 from jumpstarter.rpc.passphrase import PASSPHRASE_METADATA_KEY
 from jumpstarter.rpc.stub import MetadataEntries, MultipathExporterStub
+from jumpstarter.rpc.unary import answer
 
 from .base import DriverClient
 from .tree import Surroundings, build_client
@@ -114,7 +115,7 @@ def _passphrase_metadata(passphrase: str | None) -> MetadataEntries:
 
 async def _report(stub: MultipathExporterStub, where: str) -> jumpstarter_pb2.GetReportResponse:
     try:
-        return await stub.GetReport(empty_pb2.Empty(), timeout=REPORT_SECONDS)
+        return await answer(stub.GetReport(empty_pb2.Empty(), timeout=REPORT_SECONDS))
     except AioRpcError as error:
         match error.code():
             case grpc.StatusCode.UNAUTHENTICATED:

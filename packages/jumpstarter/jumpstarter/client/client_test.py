@@ -10,8 +10,9 @@ import grpc
 import pytest
 from anyio.from_thread import BlockingPortal
 from google.protobuf import empty_pb2
-from grpc.aio import Server
+from grpc.aio import ServicerContext
 from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc
+from typing_extensions import override
 
 from jumpstarter.client import DriverClient, client, client_from_path
 from jumpstarter.client.client import (
@@ -20,6 +21,7 @@ from jumpstarter.client.client import (
     fetch_report,
     is_tcp_address,
 )
+from jumpstarter.client.conftest import serving
 from jumpstarter.driver import Driver, export
 from jumpstarter.exporter import Session
 from jumpstarter.exporter.auth import PassphraseInterceptor
@@ -27,8 +29,7 @@ from jumpstarter.model.errors import ConnectionError as OurConnectionError
 from jumpstarter.model.errors import ExporterUnreachableError
 from jumpstarter.model.status import ExporterStatus
 from jumpstarter.rpc.channels import connect, unix_target
-from jumpstarter.rpc.servers import Bind, serve
-from jumpstarter.streams.listeners import TemporarySocket, TemporaryTcpListener
+from jumpstarter.streams.listeners import TemporaryTcpListener
 from jumpstarter.streams.sockets import SocketStream
 
 
@@ -86,7 +87,7 @@ async def failure(path: str | Path, **options: str | bool) -> BaseException:
         ("localhost:+1", False),
         ("localhost:1.0", False),
         ("localhost: 1", False),
-        ("localhost:１", False),
+        ("localhost:\uff11", False),
         ("localhost:" + "9" * 5000, False),
         ("localhost:", False),
         (":80", False),
@@ -137,11 +138,14 @@ async def test_passphrase(session: Session):
 
 
 async def test_client_of_a_channel(session: Session):
-    async with session.serve_unix_async() as path, connect(unix_target(path)) as channel:
-        async with BlockingPortal() as portal:
-            with ExitStack() as stack:
-                client = await client_from_channel(channel, portal, stack, [], unsafe=True)
-                assert await client.call_async("who") == "me"
+    async with (
+        session.serve_unix_async() as path,
+        connect(unix_target(path)) as channel,
+        BlockingPortal() as portal,
+    ):
+        with ExitStack() as stack:
+            client = await client_from_channel(channel, portal, stack, [], unsafe=True)
+            assert await client.call_async("who") == "me"
 
 
 async def test_what_an_exporter_reports(session: Session):
@@ -212,29 +216,21 @@ async def test_something_else_at_a_port():
 
 
 class Answer(jumpstarter_pb2_grpc.ExporterServiceServicer):
-    """Answers the first call of a client as it is told."""
+    """Answers the first call of a client as it is told, or never."""
 
     def __init__(self, status: grpc.StatusCode | None) -> None:
-        self.status = status
+        self._status = status
 
+    @override
     async def GetReport(
-        self, request: empty_pb2.Empty, context: grpc.aio.ServicerContext[object, object]
+        self,
+        request: empty_pb2.Empty,
+        context: ServicerContext[empty_pb2.Empty, jumpstarter_pb2.GetReportResponse],
     ) -> jumpstarter_pb2.GetReportResponse:
-        if self.status is None:
+        if self._status is None:
             await anyio.sleep_forever()
-        else:
-            await context.abort(self.status, "the reason")
-        raise AssertionError
-
-
-@asynccontextmanager
-async def answering(status: grpc.StatusCode | None) -> AsyncGenerator[Path]:
-    def register(server: Server) -> None:
-        jumpstarter_pb2_grpc.add_ExporterServiceServicer_to_server(Answer(status), server)
-
-    with TemporarySocket() as path:
-        async with serve(register, [Bind(f"unix://{path}")]):
-            yield path
+            raise AssertionError
+        await context.abort(self._status, "the reason")
 
 
 @pytest.mark.parametrize(
@@ -248,7 +244,7 @@ async def answering(status: grpc.StatusCode | None) -> AsyncGenerator[Path]:
     ],
 )
 async def test_refusal_of_the_first_call(status: str, kind: type[Exception], text: str):
-    async with answering(grpc.StatusCode[status]) as path:
+    async with serving(Answer(grpc.StatusCode[status])) as path:
         error = await failure(path)
     assert type(error) is kind
     assert text in str(error)
@@ -256,6 +252,6 @@ async def test_refusal_of_the_first_call(status: str, kind: type[Exception], tex
 
 async def test_exporter_that_never_answers(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(client, "REPORT_SECONDS", 0.1)
-    async with answering(None) as path:
+    async with serving(Answer(None)) as path:
         error = await failure(path)
     assert type(error) is ExporterUnreachableError

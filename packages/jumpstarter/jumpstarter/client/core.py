@@ -27,6 +27,7 @@ from jumpstarter.model.stream_requests import (
 )
 from jumpstarter.model.values import decode_value, encode_value
 from jumpstarter.rpc.router_stream import connect_stream
+from jumpstarter.rpc.unary import answer
 from jumpstarter.streams.metadata import MetadataStreamAttributes
 
 from .errors import call_error, cause, stream_error
@@ -60,7 +61,7 @@ class AsyncDriverClient(Metadata, StatusCalls):
         """
         request = call_request(self.uuid, method, args)
         try:
-            response = await self.stub.DriverCall(request)
+            response = await answer(self.stub.DriverCall(request))
         except AioRpcError as error:
             raise call_error(error, method) from cause(error)
         return decode_value(response.result)

@@ -13,6 +13,7 @@ from jumpstarter_protocol import jumpstarter_pb2
 
 from jumpstarter.model.status import LogSource
 from jumpstarter.rpc.retry import Backoff
+from jumpstarter.streams.background import background_tasks
 
 LOGGERS: Final = {
     LogSource.BEFORE_LEASE_HOOK: "exporter:beforeLease",
@@ -20,6 +21,14 @@ LOGGERS: Final = {
     LogSource.DRIVER: "exporter:driver",
 }
 SYSTEM_LOGGER: Final = "exporter:system"
+
+READY_SECONDS: Final = 0.5
+"""Seconds to wait for the exporter's word; release 0.9.0 says nothing before its first record."""
+
+FIRST_WAIT_S: Final = 0.1
+LONGEST_WAIT_S: Final = 2.0
+TRIES: Final = 10
+"""How a broken stream is taken up again: the waits between tries that bring no record."""
 
 _HOOKS: Final = frozenset({LogSource.BEFORE_LEASE_HOOK, LogSource.AFTER_LEASE_HOOK})
 _OVER: Final = frozenset({grpc.StatusCode.CANCELLED, grpc.StatusCode.UNIMPLEMENTED})
@@ -32,15 +41,15 @@ async def log_stream(stub: Any, *, show_all_logs: bool) -> AsyncGenerator[None]:
     A broken connection is taken up again a bounded number of times; hook records always count.
     """
     ready = anyio.Event()
-    async with anyio.create_task_group() as tasks:
+    async with background_tasks() as tasks:
         tasks.start_soon(_follow, stub, show_all_logs, ready)
-        await ready.wait()
+        with anyio.move_on_after(READY_SECONDS):
+            await ready.wait()
         yield
-        tasks.cancel_scope.cancel()
 
 
 async def _follow(stub: Any, show_all_logs: bool, ready: anyio.Event) -> None:  # noqa: ANN401, FBT001 - task arguments
-    backoff = Backoff(first_s=0.1, longest_s=2.0, tries=10)
+    backoff = Backoff(first_s=FIRST_WAIT_S, longest_s=LONGEST_WAIT_S, tries=TRIES)
     try:
         while True:
             call = stub.LogStream(empty_pb2.Empty())
@@ -67,4 +76,5 @@ def _emit(record: jumpstarter_pb2.LogStreamResponse, *, show_all_logs: bool) -> 
         return
     logger = logging.getLogger(LOGGERS.get(source, SYSTEM_LOGGER))
     level = logging.getLevelNamesMapping().get(record.severity, logging.INFO)
-    logger.handle(logger.makeRecord(logger.name, level, "", 0, record.message, (), None))
+    if logger.isEnabledFor(level):
+        logger.handle(logger.makeRecord(logger.name, level, "", 0, record.message, (), None))

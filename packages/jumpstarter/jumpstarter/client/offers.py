@@ -2,7 +2,7 @@
 
 from anyio.abc import ObjectStream
 
-from jumpstarter.streams.encoding import Compression, compress_stream
+from jumpstarter.streams.compression import Compression
 from jumpstarter.streams.progress import ProgressStream
 
 
@@ -12,5 +12,7 @@ def offered_stream(stream: ObjectStream[bytes], undo: str | None) -> ObjectStrea
     `undo` names the compression of its bytes that the exporter cannot undo itself.
     """
     if undo is not None:
+        from jumpstarter.streams.encoding import compress_stream  # noqa: PLC0415 - slow, and rare
+
         stream = compress_stream(stream, Compression(undo))
     return ProgressStream(stream=stream)

@@ -11,6 +11,7 @@ from jumpstarter_protocol import jumpstarter_pb2
 
 from jumpstarter.model.errors import ExporterNotReady
 from jumpstarter.model.status import READY_OR_HOOK, ExporterStatus
+from jumpstarter.rpc.unary import answer
 
 from .errors import cause, stream_error
 from .status_monitor import StatusMonitor
@@ -23,24 +24,41 @@ _GONE: Final = frozenset(
         grpc.StatusCode.UNAVAILABLE,
         grpc.StatusCode.CANCELLED,
         grpc.StatusCode.DEADLINE_EXCEEDED,
+        # What gRPC makes of a connection that is removed under a call.
+        grpc.StatusCode.UNKNOWN,
     }
 )
 _FAILED: Final = frozenset(
     {ExporterStatus.BEFORE_LEASE_HOOK_FAILED, ExporterStatus.AFTER_LEASE_HOOK_FAILED}
 )
+_READY_OR_FAILED: Final = _FAILED | {ExporterStatus.LEASE_READY}
 
 
 class StatusCalls:
-    """The part of a driver client that speaks of the exporter, not of the driver."""
+    """The part of a driver client that speaks of the exporter, not of the driver.
+
+    Nothing here uses the property `status`: many clients have a method of that name.
+    """
 
     stub: Any
+    _has_status: bool = True
+    """False once the exporter has turned out not to know the call."""
+    _monitor: StatusMonitor | None = None
+
+    @property
+    def status(self) -> ExporterStatus | None:
+        """The status that the running monitor saw last; None without a monitor."""
+        return None if self._monitor is None else self._monitor.current_status
 
     async def get_status_async(self) -> ExporterStatus | None:
         """Return the exporter's status, or None for one that has no such call."""
+        if not self._has_status:
+            return None
         try:
-            response = await self.stub.GetStatus(jumpstarter_pb2.GetStatusRequest())
+            response = await answer(self.stub.GetStatus(jumpstarter_pb2.GetStatusRequest()))
         except AioRpcError as error:
             if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                self._has_status = False
                 return None
             raise stream_error(error) from cause(error)
         return ExporterStatus.from_proto(response.status)
@@ -55,7 +73,7 @@ class StatusCalls:
     async def wait_for_lease_ready(self, timeout: float = 300.0) -> None:  # noqa: ASYNC109 - public API
         """Return when calls are accepted, when a hook failed, or after `timeout` seconds."""
         with anyio.move_on_after(timeout):
-            await self._poll({ExporterStatus.LEASE_READY} | _FAILED)
+            await self._poll(_READY_OR_FAILED)
 
     async def wait_for_hook_status(
         self,
@@ -64,8 +82,21 @@ class StatusCalls:
     ) -> bool:
         """Return whether the exporter reached `target_status` within `timeout` seconds."""
         with anyio.move_on_after(timeout):
-            return await self._poll({target_status} | _FAILED) in {target_status, None}
+            return await self._poll(_FAILED | {target_status}) in {target_status, None}
         return False
+
+    async def wait_for_lease_ready_monitored(self, timeout: float = 300.0) -> None:  # noqa: ASYNC109 - public API
+        """Do as `wait_for_lease_ready`, told by the monitor; RuntimeError without a monitor."""
+        await self._running_monitor().wait_for_any_of(list(_READY_OR_FAILED), timeout)
+
+    async def wait_for_hook_complete_monitored(self, timeout: float = 60.0) -> bool:  # noqa: ASYNC109 - public API
+        """Return whether the afterLease hook ended well within `timeout` seconds.
+
+        Told by the monitor; raises RuntimeError without one.
+        """
+        targets = [ExporterStatus.AVAILABLE, ExporterStatus.AFTER_LEASE_HOOK_FAILED]
+        seen = await self._running_monitor().wait_for_any_of(targets, timeout)
+        return seen is ExporterStatus.AVAILABLE
 
     async def end_session_async(self) -> bool:
         """Ask the exporter to end the session; return whether it does.
@@ -73,11 +104,13 @@ class StatusCalls:
         An exporter that is gone by then has ended it.
         """
         try:
-            response = await self.stub.EndSession(
-                jumpstarter_pb2.EndSessionRequest(), timeout=END_SESSION_SECONDS
+            response = await answer(
+                self.stub.EndSession(
+                    jumpstarter_pb2.EndSessionRequest(), timeout=END_SESSION_SECONDS
+                )
             )
         except AioRpcError as error:
-            return error.code() in _GONE or (error.code() is grpc.StatusCode.UNKNOWN)
+            return error.code() in _GONE
         return bool(response.success)
 
     @asynccontextmanager
@@ -86,9 +119,19 @@ class StatusCalls:
     ) -> AsyncGenerator[StatusMonitor]:
         """Yield a monitor that asks for the status every `poll_interval` seconds."""
         async with StatusMonitor(self.stub, poll_interval) as monitor:
-            yield monitor
+            before, self._monitor = self._monitor, monitor
+            try:
+                yield monitor
+            finally:
+                self._monitor = before
 
-    async def _poll(self, wanted: set[ExporterStatus]) -> ExporterStatus | None:
+    def _running_monitor(self) -> StatusMonitor:
+        if self._monitor is None:
+            message = "no status monitor is running: use status_monitor_async around this call"
+            raise RuntimeError(message)
+        return self._monitor
+
+    async def _poll(self, wanted: frozenset[ExporterStatus]) -> ExporterStatus | None:
         """Return the first status in `wanted`, or None from an exporter that has no status."""
         while True:
             status = await self.get_status_async()

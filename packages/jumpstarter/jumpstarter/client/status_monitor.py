@@ -10,6 +10,8 @@ from grpc.aio import AioRpcError
 from jumpstarter_protocol import jumpstarter_pb2
 
 from jumpstarter.model.status import ExporterStatus
+from jumpstarter.rpc.unary import answer
+from jumpstarter.streams.background import background_tasks
 
 CALL_SECONDS: Final = 5.0
 MAX_SILENT: Final = 20
@@ -32,8 +34,7 @@ class StatusMonitor(AbstractAsyncContextManager["StatusMonitor"]):
 
     async def __aenter__(self) -> Self:
         """Begin to ask."""
-        tasks = await self._stack.enter_async_context(anyio.create_task_group())
-        self._stack.callback(tasks.cancel_scope.cancel)
+        tasks = await self._stack.enter_async_context(background_tasks())
         tasks.start_soon(self._watch)
         return self
 
@@ -74,8 +75,8 @@ class StatusMonitor(AbstractAsyncContextManager["StatusMonitor"]):
         silent = 0
         while silent < MAX_SILENT:
             try:
-                response = await self._stub.GetStatus(
-                    jumpstarter_pb2.GetStatusRequest(), timeout=CALL_SECONDS
+                response = await answer(
+                    self._stub.GetStatus(jumpstarter_pb2.GetStatusRequest(), timeout=CALL_SECONDS)
                 )
             except AioRpcError as error:
                 if error.code() is grpc.StatusCode.UNIMPLEMENTED:

@@ -33,7 +33,7 @@ class ThreadIterator(AsyncIterator[object]):
         self._waiting = False
         self._stopped = False
         self._done = False
-        self._error: Exception | None = None
+        self._error: Exception | SystemExit | None = None
 
     def stop(self) -> None:
         """Let the thread end at its next item."""
@@ -50,7 +50,7 @@ class ThreadIterator(AsyncIterator[object]):
                 close = getattr(iterator, "close", None)
                 if close is not None:
                     close()
-        except Exception as error:  # noqa: BLE001 - raised again to the reader, after the items
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - raised again to the reader
             self._error = error
         finally:
             self._done = True

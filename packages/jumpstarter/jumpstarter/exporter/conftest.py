@@ -94,6 +94,11 @@ class Probe(Driver):
         yield from range(limit)
 
     @export
+    def count_and_leave(self, code: int) -> Generator[int, None, None]:
+        yield code
+        sys.exit(code)
+
+    @export
     async def wait(self) -> AsyncIterator[str]:
         """Yield once, and then only clean up."""
         try:

@@ -261,9 +261,11 @@ def relayed() -> Iterator["queue.SimpleQueue[logging.LogRecord]"]:
     loggers = [logging.getLogger(name) for name in ("exporter:driver", "exporter:system")]
     for logger in loggers:
         logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
     yield records
     for logger in loggers:
         logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
 
 
 def test_a_client_in_the_same_process_is_told_once(

@@ -26,7 +26,7 @@ from jumpstarter.rpc.channels import (
     tcp_target,
     translate_grpc_exceptions,
 )
-from jumpstarter.rpc.conftest import Context, OneMethod
+from jumpstarter.rpc.conftest import Context, OneMethod, frames_of
 from jumpstarter.rpc.servers import Bind, serve
 from jumpstarter.streams.listeners import TemporaryTcpListener
 from jumpstarter.streams.sockets import SocketStream
@@ -94,6 +94,8 @@ def test_insecure_by_environment(environment: Mapping[str, str], insecure: bool)
 
 async def greet(context: Context) -> None:
     await context.send_initial_metadata(GREETING)
+    # A status that overtakes the metadata would replace them.
+    await frames_of(context)
 
 
 def register(server: Server) -> None:
@@ -115,6 +117,7 @@ async def greeting(address: str, tls: TLSSettings, *, plaintext: bool = False) -
         metadata = dict(await call.initial_metadata())
         if "greeting" not in metadata:
             await call.read()
+        call.cancel()
         return metadata["greeting"]
 
 
@@ -140,12 +143,12 @@ async def test_a_server_under_the_given_ca_is_trusted(host: str, certificate: Ce
 async def test_a_server_under_another_ca_is_refused(certificate: Certificate):
     other = self_signed(x509.DNSName("localhost"))
     async with serving(certificate) as port:
-        assert "CERTIFICATE_VERIFY_FAILED" in await refusal(f"localhost:{port}", other.tls)
+        assert "CERTIFICATE_VERIFY_FAILED" in await refusal(f"127.0.0.1:{port}", other.tls)
 
 
 async def test_a_server_that_the_system_does_not_know_is_refused(certificate: Certificate):
     async with serving(certificate) as port:
-        assert "CERTIFICATE_VERIFY_FAILED" in await refusal(f"localhost:{port}", SystemTrust())
+        assert "CERTIFICATE_VERIFY_FAILED" in await refusal(f"127.0.0.1:{port}", SystemTrust())
 
 
 async def test_insecure_trusts_what_is_shown(certificate: Certificate):
@@ -163,7 +166,7 @@ async def test_insecure_by_a_variable(certificate: Certificate, monkeypatch: pyt
 async def test_the_name_must_match_even_so(tls: str):
     certificate = self_signed(x509.DNSName("another.example"))
     async with serving(certificate) as port:
-        why = await refusal(f"localhost:{port}", INSECURE if tls == "insecure" else certificate.tls)
+        why = await refusal(f"127.0.0.1:{port}", INSECURE if tls == "insecure" else certificate.tls)
     assert "Hostname Verification Check failed" in why
 
 

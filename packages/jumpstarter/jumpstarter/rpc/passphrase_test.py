@@ -11,7 +11,7 @@ from grpc.aio import AioRpcError, Channel, Server
 from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc, router_pb2, router_pb2_grpc
 from typing_extensions import override
 
-from jumpstarter.rpc.conftest import DATA, Context, OneMethod, frame_of, request_frames
+from jumpstarter.rpc.conftest import Context, OneMethod, frame_of
 from jumpstarter.rpc.passphrase import (
     PASSPHRASE_METADATA_KEY,
     REFUSAL,
@@ -42,14 +42,13 @@ class Exporter(jumpstarter_pb2_grpc.ExporterServiceServicer):
         yield jumpstarter_pb2.LogStreamResponse(message="welcome")
 
 
-async def echo(context: Context) -> None:
-    while isinstance(frame := await context.read(), router_pb2.StreamRequest):
-        await context.write(router_pb2.StreamResponse(payload=frame.payload))
+async def welcome(context: Context) -> None:
+    await context.write(router_pb2.StreamResponse(payload=b"welcome"))
 
 
 def register(server: Server) -> None:
     jumpstarter_pb2_grpc.add_ExporterServiceServicer_to_server(Exporter(), server)
-    router_pb2_grpc.add_RouterServiceServicer_to_server(OneMethod(echo), server)
+    router_pb2_grpc.add_RouterServiceServicer_to_server(OneMethod(welcome), server)
 
 
 @asynccontextmanager
@@ -69,8 +68,6 @@ async def answer(channel: Channel, kind: str, metadata: MetadataEntries = NOTHIN
             item.message async for item in exporter.LogStream(empty_pb2.Empty(), metadata=metadata)
         ]
     call = router_pb2_grpc.RouterServiceStub(channel).Stream(metadata=metadata)
-    await request_frames(call, [(DATA, b"welcome")])
-    await call.done_writing()
     return frame_of(await call.read())
 
 

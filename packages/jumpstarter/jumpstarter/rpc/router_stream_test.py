@@ -182,14 +182,20 @@ async def test_an_empty_send_is_an_empty_frame():
 async def test_sending_to_a_far_side_that_has_closed_raises_with_its_status():
     async def handle(context: Context) -> None:
         await context.send_initial_metadata(OPEN)
+        await context.read()
         await context.abort(grpc.StatusCode.INTERNAL, "the target is on fire")
 
     async with connected(handle) as stream:
         with pytest.raises(BrokenResourceError):
-            await stream.receive()
+            await send_and_receive(stream)
         for send in (lambda: stream.send(b"a"), lambda: stream.send(b""), stream.send_eof):
             with pytest.raises(BrokenResourceError, match=r"^INTERNAL: the target is on fire$"):
                 await send()
+
+
+async def send_and_receive(stream: ObjectStream[bytes]) -> None:
+    await stream.send(b"go")
+    await stream.receive()
 
 
 async def test_sending_while_the_far_side_closes_raises():

@@ -6,18 +6,20 @@ from pathlib import Path
 import anyio
 import grpc
 import pytest
-from grpc.aio import AioRpcError
+from grpc.aio import AioRpcError, Channel
 from jumpstarter_protocol import router_pb2_grpc
 
 from jumpstarter.conftest import Certificate
 from jumpstarter.rpc.channels import connect, tcp_target, unix_target
-from jumpstarter.rpc.conftest import OPEN, Context, OneMethod, frame_of, serve_stream
+from jumpstarter.rpc.conftest import OPEN, Context, OneMethod, frame_of, frames_of, serve_stream
 from jumpstarter.rpc.servers import Bind, serve
 from jumpstarter.streams.listeners import TemporarySocket
 
 
 async def greet(context: Context) -> None:
     await context.send_initial_metadata((("greeting", "hello"),))
+    # A status that overtakes the metadata would replace them.
+    await frames_of(context)
 
 
 def register(server: grpc.aio.Server) -> None:
@@ -26,8 +28,14 @@ def register(server: grpc.aio.Server) -> None:
 
 async def greeting(target_text: str, certificate: Certificate) -> object:
     async with connect(await tcp_target(target_text, certificate.tls)) as channel:
-        call = router_pb2_grpc.RouterServiceStub(channel).Stream()
-        return dict(await call.initial_metadata())["greeting"]
+        return await greeting_over(channel)
+
+
+async def greeting_over(channel: Channel) -> object:
+    call = router_pb2_grpc.RouterServiceStub(channel).Stream()
+    metadata = dict(await call.initial_metadata())
+    call.cancel()
+    return metadata["greeting"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
@@ -130,5 +138,4 @@ async def test_a_socket_file_of_the_past_is_replaced(tmp_path: Path):
         serve(register, [Bind(f"unix://{path}")]),
         connect(unix_target(path)) as channel,
     ):
-        call = router_pb2_grpc.RouterServiceStub(channel).Stream()
-        assert dict(await call.initial_metadata())["greeting"] == "hello"
+        assert await greeting_over(channel) == "hello"
