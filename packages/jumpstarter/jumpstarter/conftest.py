@@ -174,6 +174,9 @@ async def _join(meeting: _Meeting, second: Context) -> None:
                 tasks.start_soon(_pass_on, meeting.first, second)
                 tasks.start_soon(_pass_on, second, meeting.first)
             meeting.broken = False
+    except* grpc.aio.BaseError:
+        # One side is gone, and writing to it tells so.
+        pass
     finally:
         meeting.over.set()
 

@@ -3,12 +3,12 @@
 import hashlib
 import random
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
 import pytest
-from anyio import EndOfStream
+from anyio import BrokenResourceError, EndOfStream
 from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc
 from jumpstarter_protocol.aio import ControllerServiceAsyncStub
 
@@ -37,8 +37,10 @@ async def offered(lab: Lab, path: Path) -> AsyncGenerator[None]:
 
     async def join(heard: jumpstarter_pb2.ListenResponse) -> None:
         local = await connect_unix(path)
-        async with connect_router_stream(heard.router_endpoint, heard.router_token, local, lab.tls):
-            pass
+        endpoint, token = heard.router_endpoint, heard.router_token
+        with suppress(BrokenResourceError):
+            async with connect_router_stream(endpoint, token, local, lab.tls):
+                pass
 
     async with controller_of(lab) as controller, anyio.create_task_group() as tasks:
         await controller.Register(jumpstarter_pb2.RegisterRequest())
