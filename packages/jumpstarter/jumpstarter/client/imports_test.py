@@ -1,9 +1,13 @@
 """What `import jumpstarter.client` loads, and what it must not: it is paid for at every start."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import jumpstarter.client
 
 HEAVY = {
     "aiohttp",
@@ -45,6 +49,19 @@ def test_a_client_does_not_load_what_serves(layer: str):
 def test_connecting_loads_nothing_for_terminals_and_files():
     loaded = loaded_by("from jumpstarter.client import client_from_path")
     assert loaded & {"click", "rich", "aiohttp", "yaml", "pydantic"} == set()
+
+
+def test_stub_file_names_what_is_fetched_on_demand():
+    stub = ast.parse(Path(jumpstarter.client.__file__).with_suffix(".pyi").read_text())
+    named = {
+        f"{node.module}.{alias.asname}"
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    homes: dict[str, str] = vars(jumpstarter.client)["_HOMES"]
+    fetched = {f"{home}.{name}" for name, home in homes.items()}
+    assert named == fetched | {"jumpstarter.client.base.DriverClient"}
 
 
 @pytest.mark.parametrize("name", ["FlasherClient", "FlasherClientInterface", "client_from_path"])
