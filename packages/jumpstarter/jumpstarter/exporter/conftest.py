@@ -226,3 +226,15 @@ def listening(name: str) -> Iterator[Records]:
     logger.addHandler(handler)
     yield handler
     logger.removeHandler(handler)
+
+
+@pytest.fixture
+def peer(peer_interpreter: Path) -> Path:
+    """An interpreter that imports the packages of release 0.9.0."""
+    return peer_interpreter
+
+
+def peer_environment(**extra: str) -> dict[str, str]:
+    """Return this process's environment without what it says about exporters, and with `extra`."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("JMP_")}
+    return kept | extra

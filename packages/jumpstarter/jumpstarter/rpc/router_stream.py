@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import anyio
 import grpc
@@ -90,6 +90,7 @@ class RouterStream(ObjectStream[bytes]):
         self._sending = False
         self._ended = False
         self._answered = False
+        self._reason = ""
         self._sent_eof = False
         self._closed = False
 
@@ -257,7 +258,7 @@ class RouterStream(ObjectStream[bytes]):
         try:
             await call.write(message)  # pyright: ignore[reportArgumentType] - chosen with the call
         except (AioRpcError, asyncio.InvalidStateError, grpc.aio.BaseError) as error:
-            raise await self._broken() from error
+            raise await self._unwritable(error) from error
         except asyncio.CancelledError:
             self._raise_if_reset()
             raise
@@ -301,9 +302,16 @@ class RouterStream(ObjectStream[bytes]):
         call = self.context
         if not isinstance(call, StreamStreamCall):
             return BrokenResourceError("the client went away")
-        if not call.done():
-            return BrokenResourceError("the call failed")
-        return BrokenResourceError(f"{(await call.code()).name}: {await call.details()}")
+        if not self._reason and call.done():
+            self._reason = f"{(await call.code()).name}: {await call.details()}"
+        return BrokenResourceError(self._reason or "the call failed")
+
+    async def _unwritable(self, error: Exception) -> BrokenResourceError:
+        """Return the error for a write that failed with `error`, and let go of the call."""
+        broken = await self._broken()
+        if isinstance(error, AioRpcError):
+            abandon(self.context)
+        return broken
 
     def _raise_if_reset(self) -> None:
         """Tell a call that was cancelled by `reset` from a task that is being cancelled."""
@@ -323,6 +331,16 @@ def message_encoder(
         return message_type(payload=payload, frame_type=kind)  # pyright: ignore[reportArgumentType] - an open enum
 
     return encode
+
+
+def abandon(call: object) -> None:
+    """End a client's call of which a write failed.
+
+    For grpc.aio such a call is done, and cannot be cancelled; but messages that nobody has read
+    keep it, and with it the connection, for as long as the process lives.
+    """
+    if isinstance(call, StreamStreamCall):
+        cast("Any", call)._cython_call.cancel("a write failed")  # noqa: SLF001 - no public way
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """Router streams over a real connection: what each frame means, at either end of the call."""
 
+import asyncio
 import hashlib
 import random
 from collections.abc import Sequence
@@ -210,6 +211,28 @@ async def test_sending_while_the_far_side_closes_raises():
             BrokenResourceError, match=r"^(UNAVAILABLE: gone|INTERNAL: Internal .*)$"
         ):
             await send_for_ever(stream)
+
+
+async def test_a_call_that_failed_with_messages_unread_is_let_go():
+    async def handle(context: Context) -> None:
+        await context.send_initial_metadata(OPEN)
+        await write_frames(context, [(DATA, b"never read")])
+        await context.read()
+
+    async def use() -> None:
+        async with connect_stream(stub_of(channel), "{}") as stream:
+            with pytest.raises(BrokenResourceError):
+                await send_for_ever(stream)
+
+    async with serve_stream(handle) as channel:
+        await use()
+        before = len(asyncio.all_tasks())
+        for _ in range(20):
+            await use()
+        # gRPC has a task for each call.
+        with anyio.fail_after(5):
+            while len(asyncio.all_tasks()) > before:  # noqa: ASYNC110 - nothing tells
+                await anyio.sleep(0.01)
 
 
 async def send_for_ever(stream: ObjectStream[bytes]) -> None:
