@@ -8,7 +8,7 @@ from grpc.aio import Server
 from jumpstarter_protocol import jumpstarter_pb2_grpc
 
 from jumpstarter.rpc.channels import connect, unix_target
-from jumpstarter.rpc.servers import Bind, serve
+from jumpstarter.rpc.servers import serve, unix_bind
 from jumpstarter.rpc.stub import MultipathExporterStub
 from jumpstarter.streams.listeners import TemporarySocket
 
@@ -21,7 +21,7 @@ async def serving(servicer: jumpstarter_pb2_grpc.ExporterServiceServicer) -> Asy
         jumpstarter_pb2_grpc.add_ExporterServiceServicer_to_server(servicer, server)
 
     with TemporarySocket() as path:
-        async with serve(register, [Bind(f"unix://{path}")]):
+        async with serve(register, [unix_bind(path)]):
             yield path
 
 

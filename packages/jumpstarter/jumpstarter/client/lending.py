@@ -15,6 +15,9 @@ from anyio.abc import ObjectStream
 from jumpstarter.streams.background import background_tasks
 from jumpstarter.streams.forwarding import reset_stream
 
+IDLE_LIMIT = 30.0
+"""Seconds without a byte after which a driver is no longer waited for, once the calls are over."""
+
 _BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError)
 
 
@@ -25,6 +28,7 @@ class _Loan:
         self.failure: Exception | None = None
         self.is_cut = False
         self.received = anyio.Event()
+        self._moved = 0
         self._remote = remote
         self._local = local
 
@@ -34,6 +38,7 @@ class _Loan:
             async for chunk in self._local:
                 if not await self._offer(chunk):
                     return
+                self._moved += 1
         except Exception as error:  # noqa: BLE001 - raised again when the call has ended
             await self._fail(error)
         else:
@@ -44,12 +49,28 @@ class _Loan:
         try:
             async for chunk in self._answers():
                 await self._local.send(chunk)
+                self._moved += 1
             if not self.is_cut:
                 await self._local.send_eof()
         except Exception as error:  # noqa: BLE001 - raised again when the call has ended
             await self._fail(error)
         finally:
             self.received.set()
+
+    async def finish(self) -> None:
+        """Wait for what the driver writes; raises BrokenResourceError where it cannot be had."""
+        while not self.received.is_set():
+            before = self._moved
+            with anyio.move_on_after(IDLE_LIMIT):
+                await self.received.wait()
+            if not self.received.is_set() and self._moved == before:
+                message = (
+                    f"no driver has used the stream for {IDLE_LIMIT:g} s: pass its handle to a call"
+                )
+                raise anyio.BrokenResourceError(message)
+        if self.is_cut:
+            message = "the connection was lost before the driver had answered in full"
+            raise anyio.BrokenResourceError(message)
 
     async def _offer(self, chunk: bytes | None) -> bool:
         try:
@@ -81,7 +102,7 @@ async def lend(remote: ObjectStream[bytes], local: ObjectStream[bytes]) -> Async
 
     Leaving waits for what the driver writes, not for the rest of what it was offered, and closes
     `local`. Raises what `local` raised, else what the body did, else BrokenResourceError when the
-    connection was lost.
+    connection was lost, or when nothing moves for `IDLE_LIMIT`: then no call was given the handle.
     """
     loan = _Loan(remote, local)
     try:
@@ -89,10 +110,7 @@ async def lend(remote: ObjectStream[bytes], local: ObjectStream[bytes]) -> Async
             tasks.start_soon(loan.upload)
             tasks.start_soon(loan.download)
             yield
-            await loan.received.wait()
-            if loan.is_cut:
-                message = "the connection was lost before the driver had answered in full"
-                raise anyio.BrokenResourceError(message)
+            await loan.finish()
     finally:
         if loan.failure is not None:
             raise loan.failure

@@ -3,8 +3,10 @@
 import anyio
 import anyio.lowlevel
 import pytest
+from anyio import BrokenResourceError
 from anyio.abc import ObjectStream
 
+from jumpstarter.client import lending
 from jumpstarter.client.base import DriverClient
 from jumpstarter.driver import Driver, export
 from jumpstarter.local import serve
@@ -84,6 +86,19 @@ def test_the_error_of_the_call_wins_over_the_stream_that_it_broke() -> None:
 def test_the_error_of_the_clients_stream_wins_over_the_call_that_it_broke() -> None:
     with serve(Taker()) as client, pytest.raises(OSError, match="the disk has gone"):
         client.portal.call(call, client, Endless(fail_after=3), "take_all")
+
+
+def test_a_handle_that_no_call_was_given_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lending, "IDLE_LIMIT", 0.05)
+
+    async def offer(client: DriverClient) -> None:
+        async with client.resource_async(Endless()):
+            pass
+
+    with serve(Taker()) as client, pytest.raises(BrokenResourceError, match="pass its handle"):
+        client.portal.call(offer, client)
 
 
 def test_everything_arrives() -> None:

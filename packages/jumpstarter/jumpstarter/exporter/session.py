@@ -21,7 +21,7 @@ from jumpstarter.driver.base import Driver
 from jumpstarter.model.metadata import Metadata
 from jumpstarter.model.status import READY, READY_OR_HOOK, ExporterStatus, LogSource
 from jumpstarter.rpc.portal import open_portal
-from jumpstarter.rpc.servers import Bind, add_raw_stream, serve
+from jumpstarter.rpc.servers import Bind, add_raw_stream, serve, unix_bind
 from jumpstarter.streams.broadcast import Broadcast
 from jumpstarter.streams.listeners import TemporarySocket
 
@@ -117,7 +117,7 @@ class Session(Metadata, SourceRegistry):
     async def serve_unix_async(self) -> AsyncGenerator[Path]:
         """Serve on a temporary Unix socket, for clients and hooks alike; yield its path."""
         with TemporarySocket() as path:
-            async with self._serve([Bind(f"unix://{path}")]):
+            async with self._serve([unix_bind(path)]):
                 yield path
 
     @asynccontextmanager
@@ -128,8 +128,8 @@ class Session(Metadata, SourceRegistry):
         """
         with TemporarySocket() as main, TemporarySocket() as hook:
             async with (
-                self._serve([Bind(f"unix://{main}")], allowed=READY),
-                self._serve([Bind(f"unix://{hook}")]),
+                self._serve([unix_bind(main)], allowed=READY),
+                self._serve([unix_bind(hook)]),
             ):
                 yield main, hook
 
@@ -177,7 +177,7 @@ class Session(Metadata, SourceRegistry):
         bind = Bind(tcp_address(host, port), tls_credentials)
         async with (
             self._serve([bind], allowed=READY, interceptors=interceptors or ()) as ports,
-            self._serve([Bind(f"unix://{unix_path}")]),
+            self._serve([unix_bind(unix_path)]),
         ):
             yield ports[0]
 

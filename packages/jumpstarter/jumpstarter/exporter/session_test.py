@@ -249,6 +249,20 @@ def is_listening(host: str, port: int) -> bool:
     return True
 
 
+async def test_a_path_may_have_signs_that_mean_something_in_an_url(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    runtime = tmp_path / "run%41 #1?"
+    runtime.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    with Session(root_device=Probe()) as session:
+        session.update_status(ExporterStatus.LEASE_READY)
+        async with session.serve_unix_async() as path, client_for(path) as client:
+            assert path.is_socket()
+            assert path.is_relative_to(runtime)
+            assert await client.call_async("echo", "hello") == "hello"
+
+
 async def test_addresses_in_the_form_of_grpc(tmp_path: Path):
     one, two = tmp_path / "one", tmp_path / "two"
     with Session(root_device=Probe()) as session:

@@ -121,8 +121,15 @@ def aio_secure_channel(
 def unix_target(path: str | Path) -> Target:
     """Return how to reach the exporter that listens on the Unix socket `path`."""
     credentials = grpc.local_channel_credentials(grpc.LocalConnectionType.UDS)
-    # gRPC takes it for a URL, so what has a meaning there is quoted, and it must be absolute.
-    return Target(f"unix://{quote(str(Path(path).absolute()))}", credentials, channel_options())
+    return Target(unix_address(path), credentials, channel_options())
+
+
+def unix_address(path: str | Path) -> str:
+    """Return gRPC's address of the Unix socket `path`.
+
+    gRPC takes it for a URL, so what has a meaning there is quoted, and it must be absolute.
+    """
+    return f"unix://{quote(str(Path(path).absolute()))}"
 
 
 async def tcp_target(

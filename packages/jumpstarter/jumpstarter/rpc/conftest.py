@@ -20,7 +20,7 @@ from typing_extensions import override
 from jumpstarter.model.frames import STATE_KEY, STATE_OPEN, FrameType
 from jumpstarter.rpc.channels import connect, unix_target
 from jumpstarter.rpc.router_stream import RouterApi, RouterStream, connect_stream
-from jumpstarter.rpc.servers import Bind, serve
+from jumpstarter.rpc.servers import serve, unix_bind
 from jumpstarter.rpc.stub import MultipathExporterStub
 from jumpstarter.streams.listeners import TemporarySocket
 
@@ -63,7 +63,7 @@ async def serve_stream(
 
     with TemporarySocket() as path:
         async with (
-            serve(register, [Bind(f"unix://{path}")], interceptors),
+            serve(register, [unix_bind(path)], interceptors),
             connect(unix_target(path)) as channel,
         ):
             yield channel

@@ -3,12 +3,14 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, cast
 
 import anyio
 import grpc
 from grpc.aio import Server, ServerInterceptor
 
+from .channels import unix_address
 from .stub import STREAM_SERVICE
 
 OPTIONS: Final[tuple[tuple[str, int], ...]] = (
@@ -26,6 +28,11 @@ class Bind:
 
     address: str
     credentials: grpc.ServerCredentials | None = None
+
+
+def unix_bind(path: str | Path) -> Bind:
+    """Return how to listen on the Unix socket `path`; gRPC takes it for a URL, so it is quoted."""
+    return Bind(unix_address(path))
 
 
 @asynccontextmanager
