@@ -89,17 +89,13 @@ class Report:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Report":
         """Return the report that `to_json` made; numbers may have become floats on the way."""
-        return cls(
-            **data
-            | {name: int(data[name]) for name in _INTEGERS}
-            | {
-                "state": State(data["state"]),
-                "size": None if data["size"] is None else int(data["size"]),
-                "asked": tuple((name, value) for name, value in data["asked"]),
-                "granted": tuple((name, value) for name, value in data["granted"]),
-                "near": tuple(data["near"]),
-            }
-        )
+        values: dict[str, Any] = data | {name: int(data[name]) for name in _INTEGERS}
+        values["state"] = State(data["state"])
+        values["size"] = None if data["size"] is None else int(data["size"])
+        values["near"] = tuple(data["near"])
+        for name in ("asked", "granted"):
+            values[name] = tuple((option, value) for option, value in data[name])
+        return cls(**values)
 
 
 _INTEGERS = ("number", "code", "done", "blocks", "block_size", "window", "resent")
