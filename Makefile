@@ -29,7 +29,7 @@ demo: setup ## Power, upload, netboot and a port forward on this machine (FILE=p
 	@$(PY) tools/demo.py $(if $(FILE),"$(FILE)")
 
 test: setup programs ## Run the whole test suite
-	@$(PY) -m pytest -q
+	@$(PY) tools/tests.py
 
 check: test $(CHECKS) ## Run all that CI runs
 

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import AsyncGenerator
-from uuid import uuid4
 
 import anyio
 import grpc
@@ -63,7 +62,7 @@ async def streaming_call(
 
 
 OWN = "the driver's"
-OTHER = str(uuid4())
+OTHER = "5d7e6a8e-0c5f-4a53-8f0e-3b1a0d2f9c11"
 
 REFUSED_CALLS = [
     (OTHER, "echo", Code.NOT_FOUND, f"no driver with uuid {OTHER} in this session"),

@@ -1,0 +1,64 @@
+"""Runs the tests of every package and of the documentation, as many suites at once as CPUs.
+
+Rule: one line for a suite that passed, the end of the output of one that failed.
+
+Usage: python tools/tests.py [FOLDER ...]
+"""
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LONG = ("jumpstarter-cli", "jumpstarter")
+"""The packages with the longest suites, which therefore begin first."""
+
+LINES = 80
+"""How much of the output of a suite that failed is shown."""
+
+
+def suites() -> list[str]:
+    """Return the folders that hold tests, the longest suites first."""
+    packages = sorted(path.name for path in (ROOT / "packages").iterdir())
+    ordered = sorted(packages, key=lambda name: LONG.index(name) if name in LONG else len(LONG))
+    return [*(f"packages/{name}" for name in ordered), "docs", "examples"]
+
+
+def attempt(folder: str) -> bool:
+    """Run the tests of one folder, print the outcome, and return whether all is well."""
+    begin = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", folder],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    passed = done.returncode == 0
+    word = "ok  " if passed else "FAIL"
+    last = lines[-1] if lines else ""
+    print(f"{word} {folder:38} {time.monotonic() - begin:4.0f} s  {last}", flush=True)
+    if not passed:
+        print("\n".join(lines[-LINES:]), flush=True)
+    return passed
+
+
+def main() -> None:
+    """Run the suites named, or all; fail where one did."""
+    begin = time.monotonic()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(attempt, sys.argv[1:] or suites()))
+    failed = results.count(False)
+    words = "all passed" if not failed else f"{failed} failed"
+    print(f"{len(results)} suites, {words}, {time.monotonic() - begin:.0f} s")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
