@@ -8,7 +8,7 @@ CHECKS := lock-check format-check lint types contracts protos-check docs test-al
 
 .DEFAULT_GOAL := help
 .PHONY: help setup programs demo test check checks lock-check format format-check lint types contracts
-.PHONY: protos protos-check test-alone template interop docs wheels new-driver bench clean
+.PHONY: protos protos-check test-alone template interop docs wheels new-driver fuzz bench clean
 
 .tools/bin/uv: tools/requirements.txt tools/bootstrap.py
 	@$(PYTHON) tools/bootstrap.py && touch $@
@@ -77,6 +77,9 @@ wheels: setup ## Build every package into dist/
 
 new-driver: setup ## Start a driver package from the template (NAME=my-board)
 	@$(PY) tools/new_driver.py "$(NAME)"
+
+fuzz: setup ## Give the TFTP server what nobody would send it (SECONDS=60)
+	@$(PY) fuzz/run.py $(or $(SECONDS),60)
 
 bench: setup ## Measure the speed beside release 0.9.0
 	@$(PY) benchmarks/run.py

@@ -1,5 +1,6 @@
 """Every exporter file in the repository, and every one that a README shows, passes the check."""
 
+import os
 import re
 import subprocess
 import sys
@@ -23,7 +24,11 @@ HEAD = "metadata: {namespace: null, name: shown}\n"
 def check(file: Path) -> None:
     jmp = Path(sys.executable).parent / "jmp"
     done = subprocess.run(
-        [jmp, "exporter", "check", file], capture_output=True, text=True, check=False
+        [jmp, "exporter", "check", file],
+        env={**os.environ, "PYTHONPATH": str(file.parent)},  # a driver may be beside the file
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

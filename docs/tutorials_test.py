@@ -3,6 +3,7 @@
 Rule: a page is a script. In a new folder with an empty home,
 
 * a block whose first line is a comment with a file name is saved under that name;
+* a `{literalinclude}` of a file of this repository saves it under its name;
 * a `console` block is typed into bash line by line; what it shows below a `$` line must come out,
   where `…` stands for anything, and the command must succeed unless `echo $?` follows;
 * another `python` block is run;
@@ -12,6 +13,7 @@ Rule: a page is a script. In a new folder with an empty home,
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,10 +25,10 @@ import pytest
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 PAGES = [ROOT / "README.md", *sorted((DOCS / "tutorials").glob("*.md"))]
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w+|{literalinclude} \S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE_NAME = re.compile(r"# ([\w./-]+\.\w+)\n")
 MARK = "--- end of command, code"
-TIMEOUT = 50
+TIMEOUT = 100
 """Seconds that the commands of a page may take together."""
 
 
@@ -48,7 +50,9 @@ def prepare(page: str, folder: Path) -> list[Command]:
     """Save the files that `page` shows, and return its commands."""
     result: list[Command] = []
     for language, block in FENCE.findall(page):
-        if name := FILE_NAME.match(block):
+        if language.startswith("{literalinclude}"):
+            shutil.copy(DOCS / "tutorials" / language.split()[1], folder)
+        elif name := FILE_NAME.match(block):
             path = folder / name[1]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block, encoding="utf-8")
@@ -101,6 +105,7 @@ def pattern(shown: str) -> str:
     return r"[\s\S]*?".join(re.escape(part) for part in shown.strip().split("…"))
 
 
+@pytest.mark.timeout(TIMEOUT + 10)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_page_does_what_it_shows(page: Path, tmp_path: Path):
     typed = prepare(page.read_text(encoding="utf-8"), tmp_path)

@@ -1,4 +1,4 @@
-"""Provides the published packages of release 0.9.0, each set in an environment of its own.
+"""Provides published packages as peers, release 0.9.0 above all, each set in an own environment.
 
     python tools/peers.py protocol      prints the path of an interpreter that can import the set
 
@@ -31,7 +31,10 @@ SETS = {
         "jumpstarter-driver-power",
         "jumpstarter-driver-tftp",
     ),
+    "py3tftp": ("py3tftp",),
 }
+OTHER_RELEASES = {"py3tftp": "1.3.0"}
+"""The releases of packages of others, by the name of their set."""
 
 
 class PeerError(Exception):
@@ -44,14 +47,19 @@ def peers_directory() -> Path:
     return Path(chosen) if chosen else Path(__file__).resolve().parents[1] / ".peers"
 
 
+def release(set_name: str) -> str:
+    """Return the release of a set's packages."""
+    return OTHER_RELEASES.get(set_name, RELEASE)
+
+
 def environment_name(set_name: str) -> str:
     """Return the directory name of a set's environment, by all that decides what is in it."""
-    return f"{set_name}-{RELEASE}-py{sys.version_info.major}.{sys.version_info.minor}"
+    return f"{set_name}-{release(set_name)}-py{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def requirements(set_name: str) -> list[str]:
     """Return what to install for a set; these packages pin their siblings themselves."""
-    return [f"{package}=={RELEASE}" for package in SETS[set_name]]
+    return [f"{package}=={release(set_name)}" for package in SETS[set_name]]
 
 
 @contextmanager
@@ -102,7 +110,7 @@ def peer_interpreter(set_name: str) -> Path:
 
 def main() -> int:
     """Print the path of an interpreter."""
-    parser = argparse.ArgumentParser(description="Provide packages of release 0.9.0 as peers.")
+    parser = argparse.ArgumentParser(description="Provide published packages as peers.")
     parser.add_argument("set", choices=sorted(SETS), help="which packages")
     set_name: str = parser.parse_args().set
     try:

@@ -10,34 +10,53 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 FOR_TESTS = {
+    "atftp": "atftp",
     "busctl": "systemd",
+    "busybox": "busybox",
     "bzip2": "bzip2",
     "curl": "curl",
     "dbus-daemon": "dbus-daemon",
+    "dnsmasq": "dnsmasq-base",
+    "ip": "iproute2",
     "iperf3": "iperf3",
     "openssl": "openssl",
+    "qemu-system-aarch64": "qemu-system-arm",
+    "qemu-system-x86_64": "qemu-system-x86",
     "socat": "socat",
     "ssh": "openssh-client",
     "sshd": "openssh-server",
     "tftp": "tftp-hpa",
+    "tshark": "tshark",
+    "unshare": "util-linux",
     "xz": "xz-utils",
     "zstd": "zstd",
+    "/usr/lib/ipxe/qemu/efi-virtio.rom": "ipxe-qemu",
+    "/usr/lib/u-boot/qemu_arm64/u-boot.bin": "u-boot-qemu",
 }
+"""The Debian package of each program, or of each file that such a program needs."""
+
 FOR_INTEROP = {
     "mosquitto": "mosquitto",
     "qemu-img": "qemu-utils",
-    "qemu-system-x86_64": "qemu-system-x86",
 }
 DEBIAN_PACKAGES = FOR_TESTS | FOR_INTEROP
 QUIET = ["DEBIAN_FRONTEND=noninteractive"]
 
 
 def missing(programs: Iterable[str]) -> list[str]:
-    """Return those of `programs` that are neither on the path nor where servers are installed."""
-    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
-    return [program for program in programs if shutil.which(program, path=path) is None]
+    """Return those of `programs` that are neither on the path nor where servers are installed.
+
+    One that is given as a path is a file, which need not be executable.
+    """
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    return [
+        program
+        for program in programs
+        if not (Path(program).is_file() if "/" in program else shutil.which(program, path=path))
+    ]
 
 
 def apt_get() -> list[str]:

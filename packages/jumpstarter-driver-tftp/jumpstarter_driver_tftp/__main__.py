@@ -75,11 +75,10 @@ def _put(location: Location, wishes: Wishes, path: str) -> None:
         # Translated text has another size, so only the server's count would be right.
         exact = path != "-" and wishes.mode == "octet"
         size = os.fstat(file.fileno()).st_size if exact else None
-        done = 0
-        for arrived in put(location, wishes, file, size):
-            now = arrived if size is None else min(arrived, size)
-            progress.show(now - done, size)
-            done = now
+        before = 0
+        for done in put(location, wishes, file, size):
+            progress.show(done - before, size)
+            before = done
     progress.end()
 
 

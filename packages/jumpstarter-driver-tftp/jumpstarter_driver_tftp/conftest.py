@@ -2,12 +2,15 @@
 
 import asyncio
 import os
+import random
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 import pytest
@@ -18,6 +21,9 @@ from jumpstarter_driver_tftp.server import TftpServer
 
 PATIENCE = 10.0
 """Seconds after which something that must happen has not."""
+
+AS_ROOT = () if os.geteuid() == 0 else ("sudo", "-n")
+DIRECTORIES = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 
 @pytest.fixture
@@ -112,24 +118,77 @@ async def serving(server: TftpServer, peer: Peer) -> AsyncGenerator[TftpServer]:
         yield server
 
 
+class Writable(Protocol):
+    """What a test does with a store; opendal's own annotations are incomplete."""
+
+    async def write(self, path: str, bs: bytes) -> None: ...
+
+
+async def write(store: Writable, name: str, content: bytes) -> None:
+    """Put a file into a store."""
+    await store.write(name, content)
+
+
+Find = Callable[[str, str], str]
+"""Returns the path of a program; takes its name, and its Debian package."""
+
+DAEMONS = Path(__file__).resolve().parents[3] / "tools" / "daemons.py"
+
+
 @pytest.fixture(scope="session")
-def program() -> Callable[[str, str], str]:
+def program() -> Find:
     """Return the path of a program, after installing its Debian package if need be."""
 
     def find(name: str, package: str) -> str:
-        path = shutil.which(name)
+        path = shutil.which(name, path=DIRECTORIES)
         if path is None:
-            install(package)
-            path = shutil.which(name)
+            run_or_fail(*AS_ROOT, "apt-get", "update")
+            run_or_fail(*AS_ROOT, "apt-get", "install", "-y", "--no-install-recommends", package)
+            path = shutil.which(name, path=DIRECTORIES)
         assert path is not None, f"{name}: missing after `apt-get install {package}`"
         return path
 
     return find
 
 
-def install(package: str) -> None:
-    """Install a Debian package, as root or through sudo."""
-    prefix = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    for command in (["apt-get", "update"], ["apt-get", "install", "-y", package]):
-        done = subprocess.run([*prefix, *command], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr.strip()}"
+@pytest.fixture(scope="session")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Find:
+    """Return the path of a daemon that is unpacked where it is missing: installed, it would run.
+
+    The repository keeps such daemons; away from it, one is unpacked for this run.
+    """
+
+    def find(name: str, package: str) -> str:
+        if path := shutil.which(name, path=DIRECTORIES):
+            return path
+        if DAEMONS.exists():
+            return run_or_fail(sys.executable, str(DAEMONS), name).strip()
+        scratch = tmp_path_factory.mktemp(package)
+        run_or_fail(*AS_ROOT, "apt-get", "update")
+        run_or_fail("apt-get", "-o", "APT::Sandbox::User=root", "download", package, cwd=scratch)
+        [archive] = map(str, scratch.glob("*.deb"))
+        needed = run_or_fail("dpkg-deb", "--field", archive, "Depends").strip()
+        run_or_fail(*AS_ROOT, "apt-get", "-y", "--no-install-recommends", "satisfy", needed)
+        run_or_fail("dpkg-deb", "--extract", archive, str(scratch))
+        return str(scratch / "usr" / "sbin" / name)
+
+    return find
+
+
+def run_or_fail(*command: str, cwd: Path | None = None) -> str:
+    """Run a program that must succeed, and return what it printed."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr.strip()}"
+    return done.stdout
+
+
+async def run(*command: str) -> tuple[int, str]:
+    """Run a program; return its exit code and all that it said."""
+    done = await anyio.run_process(command, check=False)
+    return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
+
+
+@pytest.fixture
+def loopback() -> str:
+    """Return an address of this machine that nobody else is likely to use."""
+    return "127." + ".".join(str(random.randint(1, 254)) for _ in range(3))

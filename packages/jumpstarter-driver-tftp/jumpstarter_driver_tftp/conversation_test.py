@@ -6,15 +6,19 @@ import socket
 from pathlib import Path
 
 import anyio
+import pytest
 
 from jumpstarter_driver_tftp.conftest import PATIENCE, Peer, serving
 from jumpstarter_driver_tftp.conversation import Conversation
+from jumpstarter_driver_tftp.errors import FileRefused
 from jumpstarter_driver_tftp.files import Directory
+from jumpstarter_driver_tftp.lines import OwnPort
 from jumpstarter_driver_tftp.options import Terms
-from jumpstarter_driver_tftp.packet import Ack, Data, Error, Opcode, Packet, Request, parse
+from jumpstarter_driver_tftp.packet import Ack, Data, Error, Oack, Opcode, Packet, Request, parse
+from jumpstarter_driver_tftp.reports import State
 from jumpstarter_driver_tftp.server import TftpErrorCode, TftpServer
 from jumpstarter_driver_tftp.sockets import Channel
-from jumpstarter_driver_tftp.transfer import Sender
+from jumpstarter_driver_tftp.transfer import Outcome, Sender
 
 
 async def test_repeated_ack_sends_nothing(server: TftpServer, peer: Peer):
@@ -87,6 +91,41 @@ async def test_new_request_from_the_same_port_replaces_the_transfer(server: Tftp
         first = peer.transfer
         assert await peer.fetch(await peer.read("pxe/boot.img")) == b"in a sub-directory"
         assert peer.transfer != first
+
+
+async def test_request_right_after_the_last_ack_of_the_same_is_a_new_one(
+    server: TftpServer, peer: Peer
+):
+    async with serving(server, peer):
+        for _ in range(5):
+            assert await peer.fetch(await peer.read("pxe/boot.img")) == b"in a sub-directory"
+    # The last ACK of all may have come too late to be read.
+    assert [report.state for report in server.reports()[1:]] == [State.COMPLETE] * 4
+
+
+async def test_file_that_cannot_be_read_is_an_error_and_nothing_else():
+    class Unreadable:
+        size = 1000
+
+        def at_hand(self, limit: int) -> None:
+            assert limit
+
+        async def read(self, limit: int) -> tuple[bytes, bool]:
+            assert limit
+            raise FileRefused(0, "Input/output error")
+
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    strays = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with near, far, strays:
+        for sock in (near, far, strays):
+            sock.settimeout(0)
+        machine = Sender(Terms(), tries=1, opening=Oack((("tsize", "1000"),)).encode())
+        line = OwnPort(Channel(near, strays))
+        finish = await Conversation(line, machine, Unreadable()).run()
+        assert (finish.outcome, finish.text) == (Outcome.FAILED, "Input/output error")
+        assert parse(far.recv(100)) == Error(0, "Input/output error")
+        with pytest.raises(BlockingIOError):
+            far.recv(100)
 
 
 async def test_shutdown_tells_a_client_in_the_middle(server: TftpServer, peer: Peer):
@@ -163,7 +202,7 @@ async def test_full_socket_is_waited_for(root: Path):
             sock.settimeout(0)
         (root / "large").write_bytes(bytes(100_000))
         async with Directory(root).open(("large",)) as file, anyio.create_task_group() as tasks:
-            tasks.start_soon(Conversation(Channel(near, strays), machine, file).run)
+            tasks.start_soon(Conversation(OwnPort(Channel(near, strays)), machine, file).run)
             for number in range(1, windowsize + 1):
                 with anyio.fail_after(PATIENCE):
                     packet = parse(await loop.sock_recv(far, 100))

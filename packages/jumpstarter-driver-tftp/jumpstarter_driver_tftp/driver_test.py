@@ -84,7 +84,29 @@ def test_root_directory_that_cannot_be_made_is_named(tmp_path: Path):
         Tftp(root_dir=str(tmp_path / "file" / "root"))
 
 
-@pytest.mark.parametrize("wrong", [{"port": 65536}, {"port": "x"}, {"root": "/srv"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"port": 65536},
+        {"port": "x"},
+        {"root": "/srv"},
+        {"writable": "perhaps"},
+        {"max_upload": 0},
+        {"max_windowsize": 0},
+        {"max_windowsize": 65536},
+        {"views": {"10.0.0.0/33": "a"}},
+        {"views": {"10.0.0.1/24": "a"}},
+        {"views": {"board": "a"}},
+        {"views": {"10.0.0.7": "../a"}},
+        {"views": {"10.0.0.7": "/"}},
+        {"max_transfers": 0},
+        {"max_transfers_per_client": 0},
+        {"max_requests_per_second": 0},
+        {"max_requests_per_second": float("nan")},
+        {"max_request_burst": 0},
+    ],
+    ids=str,
+)
 def test_wrong_configuration_is_refused(tmp_path: Path, wrong: dict[str, object]):
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         Tftp.__call__(root_dir=str(tmp_path), **wrong)

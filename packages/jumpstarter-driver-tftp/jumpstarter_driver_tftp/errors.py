@@ -16,6 +16,10 @@ class PortUnavailableError(TftpError, OSError):
     """
 
 
+class DamagedError(TftpError):
+    """A file did not arrive as it was sent: send it again."""
+
+
 class TransferError(TftpError):
     """A transfer ended before the file was complete: the far side refused, or fell silent."""
 

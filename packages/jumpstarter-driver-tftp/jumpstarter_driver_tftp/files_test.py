@@ -1,6 +1,7 @@
 """Files as they are opened and read, on file systems of several kinds."""
 
 import os
+import socket
 import threading
 from collections.abc import Generator
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 from opendal import AsyncOperator
 
 from jumpstarter_driver_tftp.errors import FileRefused
-from jumpstarter_driver_tftp.files import Directory, Files, Store, files_of
+from jumpstarter_driver_tftp.files import Directory, Files, files_of
+from jumpstarter_driver_tftp.names import FORBIDDEN, NOT_A_FILE, NOT_FOUND
+from jumpstarter_driver_tftp.stores import Store
 
 
 async def content(files: Files, *path: str, limit: int = 1 << 16) -> bytes:
@@ -113,3 +116,63 @@ def test_directory_of_an_operator_is_read_directly(root: Path):
 
 def test_any_other_operator_is_asked_itself():
     assert isinstance(files_of(AsyncOperator("memory")), Store)
+
+
+async def refused(files: Files, *path: str) -> tuple[int, str]:
+    with pytest.raises(FileRefused) as raised:
+        await content(files, *path)
+    return raised.value.code, raised.value.text
+
+
+async def test_links_are_followed_only_below_the_root(root: Path):
+    (root / "pxe" / "link").symlink_to("../boot.img")
+    (root / "folder").symlink_to(root / "pxe")
+    (root / "out").symlink_to("../secret")
+    (root / "absolute").symlink_to("/etc/hostname")
+    (root / "up").symlink_to("..")
+    (root / "there and back").symlink_to("../root/boot.img")
+    (root / "itself").symlink_to(".")
+    files = Directory(root)
+    assert len(await content(files, "pxe", "link")) == 1280
+    assert len(await content(files, "there and back")) == 1280
+    assert await content(files, "folder", "boot.img") == b"in a sub-directory"
+    for path in (("out",), ("absolute",), ("up", "secret"), ("up",), ("up", "root", "out")):
+        assert await refused(files, *path) == FORBIDDEN
+    assert await refused(files, "itself") == NOT_A_FILE
+
+
+async def test_only_regular_files_are_opened(root: Path):
+    # Opening a FIFO that nobody writes would wait; opening a device may already do something.
+    os.mkfifo(root / "fifo")
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(str(root / "socket"))
+        for name in ("fifo", "socket", "pxe"):
+            assert await refused(Directory(root), name) == NOT_A_FILE
+    for name in ("null", "zero", "tty"):
+        assert await refused(Directory(Path("/dev")), name) == NOT_A_FILE
+
+
+async def test_names_of_any_length(root: Path):
+    (root / ("x" * 255)).write_bytes(b"long")
+    (root / "loop").symlink_to("loop")
+    (root / "itself").symlink_to(".")
+    files = Directory(root)
+    assert await content(files, "x" * 255) == b"long"
+    assert len(await content(files, *["itself"] * 5000, "boot.img")) == 1280
+    for path in (("x" * 256,), ("x" * 65000,), ("pxe",) * 9000, ("y",) * 30000, ("loop",)):
+        assert await refused(files, *path) == NOT_FOUND
+        assert await refused(Store(AsyncOperator("memory")), *path) == NOT_FOUND
+
+
+async def test_names_are_bytes(root: Path):
+    name = os.fsdecode(b"\xff\xfe")
+    (root / name).write_bytes(b"odd")
+    assert await content(Directory(root), name) == b"odd"
+
+
+async def test_file_that_is_cut_is_an_error(root: Path):
+    async with Directory(root).open(("boot.img",)) as file:
+        os.truncate(root / "boot.img", 100)
+        assert await file.read(4096) == (bytes(range(100)), False)
+        with pytest.raises(FileRefused):
+            await file.read(4096)

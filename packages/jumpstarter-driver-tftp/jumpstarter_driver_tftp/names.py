@@ -11,6 +11,10 @@ from jumpstarter_driver_tftp.packet import TftpErrorCode
 NOT_FOUND = (TftpErrorCode.FILE_NOT_FOUND, "File not found")
 NOT_A_FILE = (TftpErrorCode.FILE_NOT_FOUND, "Not a file")
 FORBIDDEN = (TftpErrorCode.ACCESS_VIOLATION, "Access violation")
+FILE_CHANGED = (TftpErrorCode.NOT_DEFINED, "File changed while it was sent")
+
+UNFINISHED = ".tftp-upload-"
+"""How the name of a file begins that is still being written; none such is ever served."""
 
 
 def path_below_root(name: str) -> tuple[str, ...]:
@@ -25,3 +29,8 @@ def path_below_root(name: str) -> tuple[str, ...]:
     if not parts or "\0" in name:
         raise FileRefused(*NOT_FOUND)
     return parts
+
+
+def is_unfinished(name: str) -> bool:
+    """Tell whether a file by this name, without directories, is one that is being written."""
+    return name.startswith(UNFINISHED)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from jumpstarter_driver_tftp.errors import OptionError
-from jumpstarter_driver_tftp.packet import MAX_BLOCK_BYTES
+from jumpstarter_driver_tftp.packet import MAX_BLOCK_BYTES, Error, TftpErrorCode
 
 DEFAULT_BLOCK_BYTES = 512
 """The block size of RFC 1350, which holds when nobody asks for another."""
@@ -28,14 +28,16 @@ class Terms:
     Attributes:
         blksize: bytes in every block but the last.
         windowsize: blocks that may be under way without an answer.
-        timeout: seconds of silence after which a packet is sent again.
+        timeout: seconds of silence after which a packet is sent again; at most, or exactly.
         tsize: bytes in the file as the far side announced it, or None.
+        exact_timeout: whether the client gave the timeout, so that nothing shorter will do.
     """
 
     blksize: int = DEFAULT_BLOCK_BYTES
     windowsize: int = 1
     timeout: float = 5.0
     tsize: int | None = None
+    exact_timeout: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,16 @@ def accept(asked: Pairs, acknowledged: Pairs, defaults: Terms) -> Terms:
     return terms
 
 
+def announced_size(asked: Iterable[tuple[str, str]]) -> int | None:
+    """Return how large a client says that the file is which it writes, or None if it does not."""
+    return _number(_first_of_each(asked).get("tsize", ""))
+
+
+def too_large(max_bytes: int) -> Error:
+    """Return the answer to a file, announced or coming, that has more bytes than are taken."""
+    return Error(TftpErrorCode.DISK_FULL, f"File is larger than {max_bytes} bytes")
+
+
 def _grant_blksize(number: int, _offer: Offer) -> int | None:
     return min(number, MAX_BLOCK_BYTES) if number >= MIN_BLOCK_BYTES else None
 
@@ -128,7 +140,7 @@ def _with(terms: Terms, name: str, number: int) -> Terms:
         case "blksize":
             return replace(terms, blksize=number)
         case "timeout":
-            return replace(terms, timeout=float(number))
+            return replace(terms, timeout=float(number), exact_timeout=True)
         case "windowsize":
             return replace(terms, windowsize=number)
         case _:

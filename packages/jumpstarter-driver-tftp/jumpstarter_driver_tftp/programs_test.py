@@ -1,87 +1,111 @@
 """TFTP clients of others fetch from the server; what they write is compared byte by byte."""
 
 import os
-from collections.abc import Callable
+import shlex
 from pathlib import Path
 
-import anyio
 import pytest
 
+from jumpstarter_driver_tftp.conftest import Find, run
 from jumpstarter_driver_tftp.server import TftpServer
 
-Find = Callable[[str, str], str]
+PACKAGES = {"atftp": "atftp", "busybox": "busybox", "curl": "curl", "tftp": "tftp-hpa"}
+
+ATFTP = "atftp {options} --get --remote-file {name} --local-file {target} 127.0.0.1 {port}"
+BUSYBOX = "busybox tftp {options} -g -r {name} -l {target} 127.0.0.1 {port}"
+CURL = "curl --silent --show-error {options} -o {target} tftp://127.0.0.1:{port}/{name}"
+TFTP = "tftp {options} 127.0.0.1 {port} -c get {name} {target}"
+
+WAYS = {
+    "atftp": (ATFTP, "--option 'tsize 0'"),
+    "atftp-512": (ATFTP, "--option 'blksize 512' --option 'windowsize 3'"),
+    "atftp-1428": (ATFTP, "--option 'blksize 1428' --option 'timeout 2'"),
+    "atftp-window": (ATFTP, "--option 'blksize 1428' --option 'windowsize 16' --option 'tsize 0'"),
+    "atftp-65464": (ATFTP, "--option 'blksize 65464'"),
+    "busybox": (BUSYBOX, ""),
+    "busybox-100": (BUSYBOX, "-b 100"),
+    "busybox-1428": (BUSYBOX, "-b 1428"),
+    "busybox-65464": (BUSYBOX, "-b 65464"),
+    "curl": (CURL, ""),
+    "curl-1428": (CURL, "--tftp-blksize 1428"),
+    "curl-plain": (CURL, "--tftp-no-options"),
+    "tftp": (TFTP, "-m binary"),
+}
+SIZES = [0, 1, 512, 1024, 1428, 16 * 1428, 300_000]
 
 
-async def run(*command: str) -> tuple[int, str]:
-    """Run a program; return its exit code and all that it said."""
-    done = await anyio.run_process(command, check=False)
-    return done.returncode, (done.stdout + done.stderr).decode()
+async def fetch(find: Find, way: tuple[str, str], port: int, name: str, target: Path):
+    """Fetch a file with a client, and return its exit code and what it said."""
+    template, options = way
+    values = {"name": name, "target": str(target), "port": port, "options": options}
+    command = shlex.split(template.format(**values))
+    return await run(find(command[0], PACKAGES[command[0]]), *command[1:])
 
 
-@pytest.fixture
-def curl(program: Find) -> str:
-    return program("curl", "curl")
-
-
-@pytest.fixture
-def tftp(program: Find) -> str:
-    return program("tftp", "tftp-hpa")
-
-
-@pytest.mark.parametrize("size", [0, 1, 512, 1024, 700_000])
-@pytest.mark.parametrize("options", [[], ["--tftp-blksize", "1428"], ["--tftp-no-options"]])
-async def test_curl_fetches(curl: str, root: Path, tmp_path: Path, size: int, options: list[str]):
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+async def test_a_file_arrives(
+    program: Find, root: Path, tmp_path: Path, way: tuple[str, str], size: int
+):
     content = os.urandom(size)
     (root / "pxe" / "image").write_bytes(content)
     target = tmp_path / "fetched"
     target.touch()  # curl leaves no file behind when an empty one arrives
     async with TftpServer("127.0.0.1", 0, root).running() as (_, port):
-        url = f"tftp://127.0.0.1:{port}/pxe/image"
-        code, said = await run(curl, "--silent", "--show-error", *options, "-o", str(target), url)
-    assert (code, said) == (0, "")
+        code, said = await fetch(program, way, port, "pxe/image", target)
+    assert code == 0, said
     assert target.read_bytes() == content
 
 
-async def test_curl_is_told_that_a_file_is_missing(curl: str, root: Path):
-    async with TftpServer("127.0.0.1", 0, root).running() as (_, port):
-        code, _ = await run(curl, "--silent", f"tftp://127.0.0.1:{port}/missing")
-    assert code == 68  # "File not found on TFTP server"
-
-
-async def test_curl_may_not_write(curl: str, root: Path):
-    async with TftpServer("127.0.0.1", 0, root).running() as (_, port):
-        url = f"tftp://127.0.0.1:{port}/new"
-        code, _ = await run(curl, "--silent", "-T", str(root / "boot.img"), url)
-    assert code == 69  # "Permission problem on TFTP server"
-    assert not (root / "new").exists()
-
-
-@pytest.mark.parametrize("size", [0, 1, 512, 1024, 700_000])
-async def test_tftp_fetches(tftp: str, root: Path, tmp_path: Path, size: int):
-    content = os.urandom(size)
-    (root / "pxe" / "image").write_bytes(content)
+@pytest.mark.parametrize("way", ["busybox", "tftp"])
+async def test_block_numbers_wrap(program: Find, root: Path, tmp_path: Path, way: str):
+    content = os.urandom(65_536 * 512 + 1000)
+    (root / "image").write_bytes(content)
     target = tmp_path / "fetched"
     async with TftpServer("127.0.0.1", 0, root).running() as (_, port):
-        get = ["-m", "binary", "127.0.0.1", str(port), "-c", "get", "pxe/image", str(target)]
-        code, said = await run(tftp, *get)
-    assert (code, said) == (0, "")
+        code, said = await fetch(program, WAYS[way], port, "image", target)
+    assert code == 0, said
     assert target.read_bytes() == content
 
 
-async def test_tftp_fetches_text(tftp: str, root: Path, tmp_path: Path):
-    text = b"one\ntwo\r\nthree\r" * 200
-    (root / "text").write_bytes(text)
-    target = tmp_path / "fetched"
-    async with TftpServer("127.0.0.1", 0, root).running() as (_, port):
-        get = ["-m", "ascii", "127.0.0.1", str(port), "-c", "get", "text", str(target)]
-        code, said = await run(tftp, *get)
-    assert (code, said) == (0, "")
-    assert target.read_bytes() == text
+TEXT = b"one\ntwo\r\nthree\r" * 200
+SENT = TEXT.replace(b"\r", b"\r\0").replace(b"\n", b"\r\n")
 
 
-async def test_tftp_is_told_that_a_file_is_missing(tftp: str, root: Path, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("way", "arrives"),
+    [
+        ((TFTP, "-m ascii"), TEXT),
+        ((ATFTP, "--option 'mode netascii'"), TEXT),
+        ((CURL, "--use-ascii"), SENT),  # curl leaves it as it came
+    ],
+    ids=["tftp", "atftp", "curl"],
+)
+async def test_text_arrives(
+    program: Find, root: Path, tmp_path: Path, way: tuple[str, str], arrives: bytes
+):
+    (root / "text").write_bytes(TEXT)
     target = tmp_path / "fetched"
     async with TftpServer("127.0.0.1", 0, root).running() as (_, port):
-        get = ["-m", "binary", "127.0.0.1", str(port), "-c", "get", "missing", str(target)]
-        _, said = await run(tftp, *get)
-    assert "Error code 1: File not found" in said
+        code, said = await fetch(program, way, port, "text", target)
+    assert code == 0, said
+    assert target.read_bytes() == arrives
+
+
+@pytest.mark.parametrize(
+    ("way", "message"),
+    [
+        ("atftp", "error received from server <File not found>"),
+        ("atftp-window", "error received from server <File not found>"),
+        ("busybox", "server error: (1) File not found"),
+        ("busybox-1428", "server error: (1) File not found"),
+        ("curl", "curl: (68) "),
+        ("tftp", "Error code 1: File not found"),
+    ],
+)
+async def test_a_missing_file_is_named_as_such(
+    program: Find, root: Path, tmp_path: Path, way: str, message: str
+):
+    async with TftpServer("127.0.0.1", 0, root).running() as (_, port):
+        _, said = await fetch(program, WAYS[way], port, "missing", tmp_path / "fetched")
+    assert message in said

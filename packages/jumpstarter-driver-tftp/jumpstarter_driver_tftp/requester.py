@@ -38,7 +38,7 @@ from jumpstarter_driver_tftp.transfer import (
 PORT = 69
 TRIES = 6
 TIMEOUT_SECONDS = 1.0
-"""How long to wait for an answer when the server is not told a time."""
+"""How long to wait for an answer at most, when the server is not told a time."""
 
 _WINDOW_BUFFER_BYTES = 4 << 20
 _TELL_REFUSAL = {
@@ -144,7 +144,7 @@ def put(location: Location, wishes: Wishes, file: BinaryIO, size: int | None) ->
                         _check(location, command)
                     case Write():
                         raise AssertionError("a sender writes nothing")
-            yield machine.acknowledged_blocks * machine.terms.blksize
+            yield machine.done
 
 
 def _feed(machine: Sender, file: BinaryIO) -> list[Command]:
@@ -166,7 +166,9 @@ def _check(location: Location, finish: Finish) -> None:
 
 
 def _terms(wishes: Wishes) -> Terms:
-    return Terms(timeout=float(wishes.timeout or TIMEOUT_SECONDS))
+    if wishes.timeout is None:
+        return Terms(timeout=TIMEOUT_SECONDS)
+    return Terms(timeout=float(wishes.timeout), exact_timeout=True)
 
 
 def _options(wishes: Wishes, size: int | None) -> Pairs:

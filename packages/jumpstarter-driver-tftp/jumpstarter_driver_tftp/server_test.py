@@ -5,14 +5,12 @@ import logging
 import os
 import resource
 from pathlib import Path
-from typing import Protocol
 
 import anyio
 import pytest
 from opendal import AsyncOperator
 
-from jumpstarter_driver_tftp.conftest import PATIENCE, Peer, serving
-from jumpstarter_driver_tftp.conversation import Conversation
+from jumpstarter_driver_tftp.conftest import PATIENCE, Peer, serving, write
 from jumpstarter_driver_tftp.packet import (
     Ack,
     Data,
@@ -22,6 +20,7 @@ from jumpstarter_driver_tftp.packet import (
     Request,
 )
 from jumpstarter_driver_tftp.server import TftpErrorCode, TftpServer
+from jumpstarter_driver_tftp.transfers import Transfer
 
 
 def everything_below(root: Path) -> dict[Path, bytes | None]:
@@ -36,7 +35,7 @@ class Watched(TftpServer):
         super().__init__("127.0.0.1", 0, root, timeout=timeout, retries=retries)
         self.ended = anyio.Event()
 
-    def unregister_transfer(self, transfer: Conversation) -> None:
+    def unregister_transfer(self, transfer: Transfer) -> None:
         super().unregister_transfer(transfer)
         self.ended.set()
 
@@ -95,16 +94,6 @@ async def test_existing_file_arrives_byte_by_byte(
 async def test_directory_instead_of_an_operator(peer: Peer, root: Path):
     async with serving(TftpServer("127.0.0.1", 0, root), peer):
         assert await peer.fetch(await peer.read("boot.img")) == bytes(range(256)) * 5
-
-
-class Writable(Protocol):
-    """What a test does with a store; opendal's own annotations are incomplete."""
-
-    async def write(self, path: str, bs: bytes) -> None: ...
-
-
-async def write(store: Writable, name: str, content: bytes) -> None:
-    await store.write(name, content)
 
 
 async def test_operator_without_directory(peer: Peer):

@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from anyio import getaddrinfo
@@ -20,6 +20,12 @@ SockAddr = tuple[str, int] | tuple[str, int, int, int]
 
 MAX_REQUEST_BYTES = 4096
 """A request that is longer is cut, and so malformed. RFC 2347 has them end at 512."""
+
+_DEFAULT_ROOM_BYTES = 64 * 1024
+"""What every system lets wait at a socket; it may count more for a datagram than its bytes."""
+
+_LISTENER_ROOM_BYTES = 4 << 20
+"""What should be able to wait at the port that requests come to: some thousand requests."""
 
 _IP_PKTINFO = 8 if sys.platform == "linux" else 26
 _PKTINFO4 = struct.Struct("@i4s4s")
@@ -58,11 +64,11 @@ class Listener:
         """The address and port that requests come to."""
         return self._bound[0], self._bound[1]
 
-    def receive(self) -> Arrival | None:
-        """Return the next datagram, or None when there is none now."""
+    def receive(self, largest: int = MAX_REQUEST_BYTES) -> Arrival | None:
+        """Return the next datagram, cut to `largest` bytes, or None when there is none now."""
         try:
             datagram, ancillary, _, peer = self.socket.recvmsg(
-                MAX_REQUEST_BYTES, _ANCILLARY_BYTES if self._everywhere else 0
+                largest, _ANCILLARY_BYTES if self._everywhere else 0
             )
         except (BlockingIOError, InterruptedError, ConnectionError):
             return None  # a ConnectionError only tells that an earlier answer met a closed port
@@ -70,14 +76,24 @@ class Listener:
 
     def reply(self, arrival: Arrival, datagram: bytes) -> None:
         """Answer from the port that was asked. What cannot be sent is dropped, as a network may."""
-        try:
-            self.socket.sendmsg([datagram], self._from(arrival.local), 0, arrival.peer)
-        except OSError:
-            return
+        with suppress(OSError):
+            self.send(arrival, datagram)
+
+    def send(self, arrival: Arrival, datagram: bytes) -> None:
+        """Send to whoever sent `arrival`, from the address that was asked.
+
+        Raises:
+            BlockingIOError: there is no room now.
+            OSError: it cannot be sent.
+        """
+        self.socket.sendmsg([datagram], self._from(arrival.local), 0, arrival.peer)
 
     @contextmanager
-    def channel(self, arrival: Arrival) -> Generator[Channel]:
+    def channel(self, arrival: Arrival, room: int = 0) -> Generator[Channel]:
         """Open a port for a transfer with whoever sent `arrival`.
+
+        `room` is how many bytes should be able to wait there to be received, if that is more than
+        the system's default.
 
         Raises:
             OSError: the system has no port or no descriptor left, or cannot reach the client.
@@ -88,6 +104,8 @@ class Listener:
         ):
             strays.settimeout(0)
             connected.settimeout(0)
+            if room > _DEFAULT_ROOM_BYTES:
+                connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
             # Shared only while the second socket binds: no other process can join the port.
             strays.bind((arrival.local[0], 0, *arrival.local[2:]))
             for sock in (strays, connected):
@@ -130,6 +148,7 @@ def listen(sockaddr: SockAddr) -> Generator[Listener]:
     family = socket.AF_INET6 if ":" in sockaddr[0] else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.settimeout(0)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LISTENER_ROOM_BYTES)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not _is_wildcard(sockaddr))
         if _is_wildcard(sockaddr):

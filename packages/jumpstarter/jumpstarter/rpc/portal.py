@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from jumpstarter.streams.malloc import keep_freed_memory
+
 BACKEND: Final = "asyncio"
 
 FORK_HOOKS: Final = "GRPC_ENABLE_FORK_SUPPORT"
@@ -26,5 +28,6 @@ LOOP_OPTIONS: Final[Mapping[str, Any]] = {"use_uvloop": os.environ.get(FORK_HOOK
 @contextmanager
 def open_portal() -> Generator[BlockingPortal]:
     """Yield a portal into an event loop that runs in a thread of its own."""
+    keep_freed_memory()
     with start_blocking_portal(BACKEND, backend_options=dict(LOOP_OPTIONS)) as portal:
         yield portal
