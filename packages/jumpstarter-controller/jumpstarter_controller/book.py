@@ -52,6 +52,7 @@ class Book:
             Policy: self.policies,
             Lease: self.leases,
         }
+        self._spot: dict[str, set[str]] = {}
         self._labels: dict[str, dict[str, Mapping[str, str]]] = {}
         self._fleets: dict[str, Fleet] = {}
         self._unassigned: dict[str, dict[str, Lease]] = {}
@@ -59,7 +60,8 @@ class Book:
     def load(self, snapshot: Snapshot) -> None:
         """Forget everything, and hold what `snapshot` has."""
         tables = (self.clients, self.exporters, self.leases, self.policies, self.routers)
-        for table in (*tables, self.held, self._labels, self._fleets, self._unassigned):
+        indexes = (self.held, self._spot, self._labels, self._fleets, self._unassigned)
+        for table in (*tables, *indexes):
             table.clear()
         kinds: tuple[Iterable[Stored], ...] = (
             snapshot.clients,
@@ -79,6 +81,10 @@ class Book:
     def holder(self, exporter: Exporter) -> Lease | None:
         """Return the live lease on an exporter."""
         return self.held.get(exporter.namespace, NO_LEASES).get(exporter.name)
+
+    def has_spot(self, namespace: str) -> bool:
+        """Return whether any live lease is by spot access."""
+        return bool(self._spot.get(namespace))
 
     def unassigned(self, namespace: str) -> Mapping[str, Lease]:
         """Return the leases of a namespace, by name, that have no exporter yet."""
@@ -146,6 +152,7 @@ class Book:
             del self._unassigned[lease.namespace][lease.name]
             return
         # The exporter may have its next lease already: changes come in no particular order.
+        self._spot.get(lease.namespace, set()).discard(lease.name)
         held = self.held[lease.namespace]
         if held.get(lease.exporter) is lease:
             del held[lease.exporter]
@@ -158,3 +165,5 @@ class Book:
             self._unassigned.setdefault(lease.namespace, {})[lease.name] = lease
         else:
             self.held.setdefault(lease.namespace, {})[lease.exporter] = lease
+            if lease.spot:
+                self._spot.setdefault(lease.namespace, set()).add(lease.name)

@@ -7,8 +7,8 @@ from typing import Final
 
 from .book import Settings
 from .certificates import FilePair
-from .dialing import DEFAULT_PATIENCE, Patience
-from .messages import NO_RULES, LabelRules
+from .services.dialing import DEFAULT_PATIENCE, Patience
+from .services.messages import NO_RULES, LabelRules
 
 TOKEN_LIFETIME: Final = timedelta(days=365)
 ADMIN_NAME: Final = "admin"

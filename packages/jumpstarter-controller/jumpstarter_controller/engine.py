@@ -13,6 +13,7 @@ from functools import partial
 import anyio
 from anyio import AsyncContextManagerMixin
 from jumpstarter.model.status import ExporterStatus
+from jumpstarter.streams.background import background_tasks
 
 from .book import Settings
 from .clock import Clock, SystemClock
@@ -69,12 +70,18 @@ class Engine(AsyncContextManagerMixin):
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator["Engine"]:
         """Run the lab; what was ordered before the end is still done."""
-        async with anyio.create_task_group() as tasks:
+        async with background_tasks() as tasks:
             await tasks.start(self._writer.run)
             try:
                 yield self
             finally:
                 self._writer.close()
+                with anyio.CancelScope(shield=True):
+                    await self._writer.ended.wait()
+
+    async def catch_up(self) -> None:
+        """Return once everything is done that is due by now, and everything ordered before."""
+        await self._do(lambda _: None)
 
     # Clients and exporters, for the administrator.
 

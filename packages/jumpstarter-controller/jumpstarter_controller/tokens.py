@@ -145,7 +145,9 @@ def verify(token: str, keys: Sequence[PublicKey], now: datetime) -> Claims:
     if claims["iss"] != ISSUER:
         raise TokenError("the token is from another issuer")
     audience: object = claims["aud"]
-    if AUDIENCE not in (cast("list[object]", audience) if isinstance(audience, list) else [audience]):
+    if AUDIENCE not in (
+        cast("list[object]", audience) if isinstance(audience, list) else [audience]
+    ):
         raise TokenError("the token is for another audience")
     _check_times(claims, now)
     subject, generation = claims["sub"], claims.get("gen", 0)

@@ -72,12 +72,19 @@ class Writer:
         self._news = anyio.Event()
         self._heard: dict[Identity, None] = {}
         self._closing = False
+        self.ended = anyio.Event()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Load the state, and do what is ordered and what falls due until closed."""
         await self._load()
         self._timers.reset(self._book, self._clock.now(), grace=True)
         task_status.started()
+        try:
+            await self._work()
+        finally:
+            self.ended.set()
+
+    async def _work(self) -> None:
         while self._orders or not self._closing:
             if not self._orders:
                 await self._clock.wait(self._news, self._timers.next())
@@ -86,7 +93,7 @@ class Writer:
             with anyio.CancelScope(shield=True):
                 await self._turn(orders)
         if self._heard:
-            self._timers.once(self._clock.now(), FLUSH)
+            self._timers.add(self._clock.now(), FLUSH)
             with anyio.CancelScope(shield=True):
                 await self._turn([])
 
@@ -97,7 +104,7 @@ class Writer:
 
     async def do(self, operation: Callable[[Draft], T], about: Key | None = None) -> T:
         """Have `operation` done and stored; return its result."""
-        if self._closing:
+        if self._closing or self.ended.is_set():
             raise Closed("the controller is shutting down")
         order = Order(operation, about)
         self._orders.append(order)

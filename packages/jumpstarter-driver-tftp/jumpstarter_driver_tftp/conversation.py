@@ -1,12 +1,15 @@
 """One file on its way to a client: waits, feeds the machine, and does what the machine says.
 
-Datagrams and timers are served by callbacks of the loop, which is the shortest way that there is;
-the task that owns the transfer wakes only to fetch more of the file, and at the end.
+Datagrams and timers are served by callbacks of the loop, and what the system has at hand of the
+file is read in them, which is the shortest way that there is: most transfers never need a task.
 """
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
+from typing import Any
+
+import anyio
 
 from jumpstarter_driver_tftp.alarm import Alarm
 from jumpstarter_driver_tftp.errors import FileRefused
@@ -20,43 +23,57 @@ ANSWER_BYTES = 2048
 
 CLOSED = Finish(Outcome.GONE, text="the client closed its port")
 
+Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
+"""Starts a task that runs a function."""
+
 
 class Conversation:
     """Sends one file to one client.
 
     Attributes:
         machine: decides everything.
+        finish: how it ended, or None as long as it runs.
     """
 
     def __init__(self, line: Line, machine: Sender, file: OpenFile) -> None:
-        """Prepare a transfer; `run` carries it out."""
+        """Prepare a transfer; `run` or `begin`, inside `attached`, carry it out."""
         self.machine = machine
+        self.finish: Finish | None = None
         self._line = line
         self._file = file
         self._loop = asyncio.get_running_loop()
-        self._wake = asyncio.Event()
         self._alarm = Alarm(self._on_alarm)
-        self._finish: Finish | None = None
+        self._started = False
+        self._fetching = False  # whether a task reads the file
+        self._ended: Callable[[], None] | None = None
+        self._spawn: Spawn | None = None
 
     @property
     def expendable(self) -> bool:
         """Whether nobody may be there to miss it."""
         return not self.machine.heard
 
-    async def run(self) -> Finish:
-        """Send the file, and return how that ended. When cancelled, tell the client."""
-        with self._attached():
-            if not self._refill():
-                await self._supply()
-            if self._finish is None:
-                self._perform(self.machine.start(self._loop.time()))
-            while self._finish is None:
-                if self.machine.wanted():
-                    await self._supply()
-                else:
-                    self._wake.clear()
-                    await self._wake.wait()
-            return self._finish
+    async def run(self) -> None:
+        """Send the file, in the context of `attached`; `finish` tells how that ended."""
+        ended = asyncio.Event()
+        async with anyio.create_task_group() as tasks:
+            self.begin(ended.set, tasks.start_soon)
+            await ended.wait()
+
+    def begin(self, ended: Callable[[], None], spawn: Spawn) -> None:
+        """Send the file, in the context of `attached`.
+
+        Args:
+            ended: called once, when nothing more is sent and the file is no longer read.
+            spawn: runs what has to wait for the file.
+        """
+        self._ended, self._spawn = ended, spawn
+        self._go_on()
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self.finish is not None
 
     def take(self, datagram: bytes) -> None:
         """Take a datagram from the client."""
@@ -65,11 +82,6 @@ class Conversation:
     def refused(self) -> None:
         """End, since the client has closed its port."""
         self.abandon(CLOSED)
-
-    @property
-    def over(self) -> bool:
-        """Whether it has ended, though its task may not know yet."""
-        return self._finish is not None
 
     def catch_up(self) -> None:
         """Take what the client has sent already."""
@@ -81,17 +93,19 @@ class Conversation:
 
     def abandon(self, finish: Finish) -> None:
         """End without a word to the client. What ends a transfer first counts."""
-        if self._finish is None:
-            self._finish = finish
+        if self.finish is None:
+            self.finish = finish
             self._alarm.cancel()
-            self._wake.set()
+            self._tell_end()
 
     def abort(self, code: int, text: str) -> None:
         """End, and tell the client why."""
-        self._perform(self.machine.abort(code, text))
+        if self.finish is None:
+            self._carry_out(self.machine.abort(code, text))
 
     @contextmanager
-    def _attached(self) -> Generator[None]:
+    def attached(self) -> Generator[None]:
+        """Listen to the client. If this ends before the transfer does, the client is told."""
         with self._line.attached(self, ANSWER_BYTES):
             try:
                 yield
@@ -101,39 +115,64 @@ class Conversation:
             finally:
                 self.abort(TftpErrorCode.NOT_DEFINED, "Server is stopping")
 
+    def _go_on(self) -> None:
+        """Give the machine what it wants, or see to it, and arm the timer."""
+        while self._refill() and not self._started:
+            self._started = True
+            self._carry_out(self.machine.start(self._loop.time()))
+        if self.finish is None:
+            self._alarm.set(self.machine.deadline())
+
     def _refill(self) -> bool:
         """Supply what can be had without waiting, and tell whether that is enough for now."""
-        while self._finish is None and (wanted := self.machine.wanted()):
+        while self.finish is None and not self._fetching and (wanted := self.machine.wanted()):
             try:
                 read = self._file.at_hand(wanted)
             except FileRefused as refusal:
                 self.abort(refusal.code, refusal.text)
-                return True
-            if read is None:
                 return False
-            self._carry_out(self.machine.supply(read[0], self._loop.time(), last=read[1]))
-        return True
+            if read is None:
+                self._fetch()
+            else:
+                self._carry_out(self.machine.supply(read[0], self._loop.time(), last=read[1]))
+        return self.finish is None and not self._fetching
+
+    def _fetch(self) -> None:
+        if self._spawn is not None:
+            self._fetching = True
+            self._spawn(self._supply)
 
     async def _supply(self) -> None:
+        """Read what has to be waited for."""
         try:
-            chunk, last = await self._file.read(self.machine.wanted())
+            while self.finish is None and (wanted := self.machine.wanted()):
+                chunk, last = await self._file.read(wanted)
+                if self.finish is None:
+                    now = self._loop.time()
+                    self._carry_out(self.machine.supply(chunk, now, last=last))
         except FileRefused as refusal:
             self.abort(refusal.code, refusal.text)
-        else:
-            self._perform(self.machine.supply(chunk, self._loop.time(), last=last))
+        except Exception:
+            self.abort(TftpErrorCode.NOT_DEFINED, "Server failed")
+            raise
+        finally:
+            self._fetching = False
+            if self.finish is not None:
+                self._tell_end()
+        self._go_on()
+
+    def _tell_end(self) -> None:
+        if self._ended is not None and not self._fetching:
+            ended, self._ended = self._ended, None
+            ended()
 
     def _on_alarm(self) -> None:
         self._perform(self.machine.timeout(self._loop.time()))
 
     def _perform(self, commands: list[Command]) -> None:
-        """Do what the machine says, and give it more of the file, or wake the task that does."""
-        if self._finish is not None:
-            return
-        self._carry_out(commands)
-        if not self._refill():
-            self._wake.set()
-        if self._finish is None:
-            self._alarm.set(self.machine.deadline())
+        if self.finish is None:
+            self._carry_out(commands)
+            self._go_on()
 
     def _carry_out(self, commands: list[Command]) -> None:
         datagrams = [command.datagram for command in commands if isinstance(command, Send)]

@@ -121,7 +121,10 @@ async def test_file_that_cannot_be_read_is_an_error_and_nothing_else():
             sock.settimeout(0)
         machine = Sender(Terms(), tries=1, opening=Oack((("tsize", "1000"),)).encode())
         line = OwnPort(Channel(near, strays))
-        finish = await Conversation(line, machine, Unreadable()).run()
+        conversation = Conversation(line, machine, Unreadable())
+        await carry_out(conversation)
+        finish = conversation.finish
+        assert finish is not None
         assert (finish.outcome, finish.text) == (Outcome.FAILED, "Input/output error")
         assert parse(far.recv(100)) == Error(0, "Input/output error")
         with pytest.raises(BlockingIOError):
@@ -190,6 +193,11 @@ async def test_many_clients_at_once(server: TftpServer, root: Path):
     assert [fetched[number] for number in range(len(contents))] == contents
 
 
+async def carry_out(conversation: Conversation) -> None:
+    with conversation.attached():
+        await conversation.run()
+
+
 async def test_full_socket_is_waited_for(root: Path):
     # Only a socket of this kind is ever full on one machine: the others drop what has no room.
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -202,7 +210,8 @@ async def test_full_socket_is_waited_for(root: Path):
             sock.settimeout(0)
         (root / "large").write_bytes(bytes(100_000))
         async with Directory(root).open(("large",)) as file, anyio.create_task_group() as tasks:
-            tasks.start_soon(Conversation(OwnPort(Channel(near, strays)), machine, file).run)
+            conversation = Conversation(OwnPort(Channel(near, strays)), machine, file)
+            tasks.start_soon(carry_out, conversation)
             for number in range(1, windowsize + 1):
                 with anyio.fail_after(PATIENCE):
                     packet = parse(await loop.sock_recv(far, 100))

@@ -19,7 +19,7 @@ from contextlib import (
 )
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, Self, cast
 
 from anyio import to_thread
 from opendal import AsyncOperator
@@ -68,6 +68,13 @@ class OpenFile(Protocol):
 class Files(Protocol):
     """Whatever holds files."""
 
+    def at_hand(self, path: tuple[str, ...]) -> "LocalFile | None":
+        """Open the file at the end of `path`, if nothing has to be waited for.
+
+        None means that `open` tells whether there is such a file.
+        """
+        ...
+
     def open(self, path: tuple[str, ...]) -> AbstractAsyncContextManager[OpenFile]:
         """Open the file at the end of `path`, as long as the context lasts.
 
@@ -97,14 +104,31 @@ def _parameters(operator: AsyncOperator) -> tuple[str, Mapping[str, str]]:
     return scheme, options
 
 
-@dataclass(slots=True)
 class LocalFile:
-    """A regular file by its descriptor, as it was when it was opened."""
+    """A regular file by its descriptor, as it was when it was opened.
 
-    _descriptor: int
-    size: int
-    _device: int
-    _position: int = 0
+    A context manager that closes the descriptor.
+
+    Attributes:
+        size: how many bytes there are.
+    """
+
+    __slots__ = ("_descriptor", "_device", "_position", "size")
+
+    def __init__(self, descriptor: int, info: os.stat_result) -> None:
+        """Take over a descriptor, and what is known about it."""
+        self.size = info.st_size
+        self._descriptor = descriptor
+        self._device = info.st_dev
+        self._position = 0
+
+    def __enter__(self) -> Self:
+        """Do nothing: it is open."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        os.close(self._descriptor)
 
     def at_hand(self, limit: int) -> tuple[bytes, bool] | None:
         """Return the next bytes and whether they are the last, or None if a disk has them."""
@@ -137,24 +161,24 @@ class Directory:
 
     root: Path
 
+    def at_hand(self, path: tuple[str, ...]) -> LocalFile | None:
+        """Open a file below the directory, if the kernel knows its whole path already."""
+        if is_unfinished(path[-1]):
+            return None
+        opened = at_hand.open_regular(str(self.root), "/".join(path))
+        return None if opened is None else LocalFile(*opened)
+
     @asynccontextmanager
     async def open(self, path: tuple[str, ...]) -> AsyncGenerator[LocalFile]:
         """Open a file below the directory."""
         try:
-            descriptor, info = self._at_hand(path) or await to_thread.run_sync(self._open, path)
+            file = await to_thread.run_sync(self._open, path)
         except OSError as error:
             raise _refusal(error) from error
-        try:
-            yield LocalFile(descriptor, info.st_size, info.st_dev)
-        finally:
-            os.close(descriptor)
+        with file:
+            yield file
 
-    def _at_hand(self, path: tuple[str, ...]) -> tuple[int, os.stat_result] | None:
-        if is_unfinished(path[-1]):
-            return None
-        return at_hand.open_regular(str(self.root), "/".join(path))
-
-    def _open(self, path: tuple[str, ...]) -> tuple[int, os.stat_result]:
+    def _open(self, path: tuple[str, ...]) -> LocalFile:
         root, parts = _real_path(self.root, path)
         if not parts:
             raise FileRefused(*NOT_A_FILE)
@@ -162,7 +186,7 @@ class Directory:
         if is_unfinished(name):
             raise FileRefused(*NOT_FOUND)
         with _walk(root, folders) as folder:
-            return _open_regular(name, folder)
+            return LocalFile(*_open_regular(name, folder))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from jumpstarter_driver_tftp.files import Directory, Files, OpenFile
+from jumpstarter_driver_tftp.files import Directory, Files, LocalFile, OpenFile
 from jumpstarter_driver_tftp.near import nearest
 from jumpstarter_driver_tftp.writing import Upload, create
 
@@ -14,6 +14,10 @@ class Part:
 
     _files: Files
     _prefix: tuple[str, ...] = ()
+
+    def at_hand(self, path: tuple[str, ...]) -> LocalFile | None:
+        """Open a file to be read, as `Files.at_hand`."""
+        return self._files.at_hand((*self._prefix, *path))
 
     def open(self, path: tuple[str, ...]) -> AbstractAsyncContextManager[OpenFile]:
         """Open a file to be read, as `Files.open`."""

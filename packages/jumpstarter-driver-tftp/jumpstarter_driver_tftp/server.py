@@ -8,8 +8,22 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Mapping,
+)
+from contextlib import (
+    AbstractAsyncContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
+from functools import partial
 from types import MappingProxyType
 
 import anyio
@@ -202,6 +216,7 @@ class TftpServer:
                     loop.remove_reader(listener.socket)
                     loop.remove_writer(listener.socket)
                     tasks.cancel_scope.cancel()
+                    self._transfers.abort(_STOPPING)
 
     def register_transfer(self, transfer: Transfer) -> None:
         """Count a transfer among those that run."""
@@ -247,7 +262,7 @@ class TftpServer:
                 self._journal.refuse(entry, _BUSY, now)
                 self._remark(arrival, "too many transfers, refused", now)
             else:
-                tasks.start_soon(self._serve, port, running)
+                self._begin(port, tasks, running)
 
     def _ignore(self, arrival: Arrival, now: float) -> None:
         """Note that a client asks too often, at most once a second: to note all is work as well."""
@@ -262,9 +277,66 @@ class TftpServer:
         if self._remarks.allow(arrival.peer[0], now):
             self.logger.warning("%s: %s", shown(arrival.peer), text)
 
-    async def _serve(self, port: Port, running: Running) -> None:
-        request = running.request
+    def _begin(self, port: Port, tasks: TaskGroup, running: Running) -> None:
+        """Serve a request, at once if nothing has to be waited for."""
         part = part_of(self._files, self._views.find(running.arrival.peer[0]))
+        file = None
+        if running.request.opcode is Opcode.RRQ:
+            with suppress(FileRefused):
+                file = part.at_hand(path_below_root(running.request.name))
+        if file is None:
+            tasks.start_soon(self._serve, port, running, part)
+            return
+        with ExitStack() as stack:
+            try:
+                conversation = self._converse(port, running, stack.enter_context(file), stack)
+            except OSError as error:
+                self._fail(port, running, error)
+                return
+            ended = partial(self._ended, running, stack.pop_all())
+            conversation.begin(ended, partial(self._wait_for, tasks, running))
+
+    def _converse(
+        self, port: Port, running: Running, file: OpenFile, stack: ExitStack
+    ) -> Conversation:
+        """Prepare to send a file; `stack` holds all that is needed for it."""
+        offer = self._offer(file.size)
+        machine, running.entry.granted = open_sender(running.request, offer, self.retries)
+        running.entry.size = file.size if running.request.mode == "octet" else None
+        conversation = Conversation(stack.enter_context(port.line(running.arrival)), machine, file)
+        stack.enter_context(conversation.attached())
+        stack.enter_context(self._registered(running, conversation))
+        return conversation
+
+    def _ended(self, running: Running, stack: ExitStack) -> None:
+        stack.close()
+        self._transfers.leave(running)
+        transfer = running.transfer
+        finish = transfer.finish if isinstance(transfer, Conversation) else None
+        self._note(running, running.finish or finish or _STOPPED)
+
+    def _wait_for(
+        self, tasks: TaskGroup, running: Running, function: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Run what a transfer has to wait for; a fault ends the transfer, not the server."""
+
+        async def guarded() -> None:
+            try:
+                await function()
+            except Exception:
+                client, name = shown(running.arrival.peer), running.request.name
+                self.logger.exception("%s: %r", client, name)
+
+        tasks.start_soon(guarded)
+
+    def _fail(self, port: Port, running: Running, error: OSError) -> None:
+        self.logger.error("%s: %r: %s", shown(running.arrival.peer), running.request.name, error)
+        port.listener.reply(running.arrival, _BUSY.encode())
+        self._transfers.leave(running)
+        self._journal.refuse(running.entry, _BUSY, asyncio.get_running_loop().time())
+
+    async def _serve(self, port: Port, running: Running, part: Part) -> None:
+        request = running.request
         path: tuple[str, ...] = ()
         try:
             path = path_below_root(request.name)
@@ -288,14 +360,11 @@ class TftpServer:
         self, port: Port, running: Running, opened: AbstractAsyncContextManager[OpenFile]
     ) -> None:
         async with opened as file:
-            offer = self._offer(file.size)
-            machine, running.entry.granted = open_sender(running.request, offer, self.retries)
-            running.entry.size = file.size if running.request.mode == "octet" else None
-            with port.line(running.arrival) as line:
-                conversation = Conversation(line, machine, file)
-                with self._registered(running, conversation):
-                    if running.finish is None:
-                        running.finish = await conversation.run()
+            with ExitStack() as stack:
+                conversation = self._converse(port, running, file, stack)
+                if running.finish is None:
+                    await conversation.run()
+                    running.finish = conversation.finish
 
     async def _receive(
         self, port: Port, running: Running, part: Part, path: tuple[str, ...]

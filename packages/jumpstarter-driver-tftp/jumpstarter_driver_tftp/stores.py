@@ -133,6 +133,9 @@ class Store:
     operator: _Operator
     naming: Lock = field(default_factory=Lock, compare=False, repr=False)
 
+    def at_hand(self, path: tuple[str, ...]) -> None:
+        """Return that every file has to be waited for."""
+
     @asynccontextmanager
     async def open(self, path: tuple[str, ...]) -> AsyncGenerator[StoredFile | FetchedFile]:
         """Open a file of the store."""

@@ -10,6 +10,7 @@ from jumpstarter_controller.errors import AlreadyExists, Forbidden, WrongState
 from jumpstarter_controller.lease_state import released
 from jumpstarter_controller.names import check_name, ordered_uuid
 from jumpstarter_controller.objects import (
+    NO_LABELS,
     UNCHANGED,
     Client,
     Lease,
@@ -68,8 +69,7 @@ def update(draft: Draft, *, caller: Ref, namespace: str, name: str, change: Leas
         changed = with_times(changed, change)
     if change.client is not UNCHANGED:
         changed = _hand_on(draft, changed, change.client)
-    _check_policies(draft, lease, changed)
-    draft.put(changed)
+    draft.put(_admitted(draft, lease, changed))
     end_if_over(draft, changed)
     settle(draft)
     return _lease(draft, namespace, name)
@@ -118,25 +118,30 @@ def _hand_on(draft: Draft, lease: Lease, client: str) -> Lease:
     return replace(lease, client=taker.name, client_uid=taker.uid, fence=exporter.fence)
 
 
-def _check_policies(draft: Draft, before: Lease, after: Lease) -> None:
-    """Refuse more time than a policy allows, or a holder that none admits; less is always fine."""
-    longer = (after.duration or timedelta()) > (before.duration or timedelta())
-    if not longer and before.client_uid == after.client_uid:
-        return
-    if after.exporter is None:
-        found = options(Demand.of(after), situation(draft, after.namespace))
-        admitted = not isinstance(found, Refusal)
-    else:
-        admitted = _admission(draft, after, after.exporter) is not None
-    if not admitted:
+def _admitted(draft: Draft, before: Lease, after: Lease) -> Lease:
+    """Return the changed lease on the terms of its holder.
+
+    More time than a policy allows is refused, and so is a holder that none admits; less time is
+    always fine.
+    """
+    moved = before.client_uid != after.client_uid
+    if not moved and (after.duration or timedelta()) <= (before.duration or timedelta()):
+        return after
+    found = _terms(draft, after)
+    if found is None:
         raise Forbidden(
             f"permission denied: no access policy admits client {after.client} "
             f"to this exporter for {after.duration}"
         )
+    return replace(after, spot=found.spot, priority=found.priority) if moved else after
 
 
-def _admission(draft: Draft, lease: Lease, exporter: str) -> Admission | None:
+def _terms(draft: Draft, lease: Lease) -> Admission | None:
+    """Return how a lease may have its exporter, or the best that it may wait for."""
     scene = situation(draft, lease.namespace)
-    labels = scene.labels.get(lease.client, {})
+    if lease.exporter is None:
+        found = options(Demand.of(lease), scene)
+        return None if isinstance(found, Refusal) else min(one.admission for one in found)
+    labels = scene.labels.get(lease.client, NO_LABELS)
     admissions = Admissions.of(scene.policies, labels, lease.duration)
-    return admissions.to(draft.book.exporters[lease.namespace, exporter])
+    return admissions.to(draft.book.exporters[lease.namespace, lease.exporter])

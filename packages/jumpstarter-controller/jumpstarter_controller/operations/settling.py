@@ -96,21 +96,22 @@ def end_if_over(draft: Draft, lease: Lease | None) -> None:
 
 
 def _concerned(draft: Draft, touched: Touched) -> Iterable[Lease]:
-    """Return the waiting leases that may fare differently now, each once."""
-    found: dict[tuple[str, str], Lease] = {}
-    namespaces = touched.namespaces | {one.namespace for one in touched.exporters}
-    for namespace in namespaces:
+    """Return the waiting leases that may fare differently now, each once.
+
+    Whom to evict depends on everybody who waits: one that cleans up is spoken for by the first.
+    """
+    asking = {namespace for namespace, _ in touched.leases}
+    asking |= {one.namespace for one in touched.exporters}
+    whole = touched.namespaces | {one for one in asking if draft.book.has_spot(one)}
+    found = {key: draft.book.leases.get(key) for key in touched.leases}
+    for namespace in whole | {one.namespace for one in touched.exporters}:
         exporters = [one for one in touched.exporters if one.namespace == namespace]
         for lease in draft.book.unassigned(namespace).values():
-            if namespace in touched.namespaces or any(
+            if namespace in whole or any(
                 could_have(lease, one.name, one.labels) for one in exporters
             ):
                 found[namespace, lease.name] = lease
-    for key in touched.leases:
-        lease = draft.book.leases.get(key)
-        if lease is not None:
-            found[key] = lease
-    return [lease for lease in found.values() if lease.waiting(draft.now)]
+    return [one for one in found.values() if one is not None and one.waiting(draft.now)]
 
 
 def could_have(lease: Lease, name: str, labels: Mapping[str, str]) -> bool:

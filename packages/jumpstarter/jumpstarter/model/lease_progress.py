@@ -12,7 +12,6 @@ from typing import Final
 
 from jumpstarter.model.conditions import (
     ConditionFields,
-    condition_false,
     condition_message,
     condition_present_and_equal,
     condition_true,
@@ -47,26 +46,28 @@ def judge_lease(conditions: Iterable[ConditionFields], *, ended: bool = False) -
         return Verdict(Standing.REFUSED, _with_message("the lease has ended", given, "Ready"))
     if condition_true(given, "Ready"):
         return Verdict(Standing.GRANTED)
-    if condition_true(given, "Unsatisfiable"):
-        again = condition_present_and_equal(given, "Unsatisfiable", "True", "NoExporter")
-        text = _with_message("the lease cannot be satisfied", given, "Unsatisfiable")
-        return Verdict(Standing.AGAIN if again else Standing.REFUSED, text)
-    if condition_true(given, "Invalid"):
-        return Verdict(Standing.REFUSED, _with_message("the lease is invalid", given, "Invalid"))
-    if condition_false(given, "Pending"):
-        text = _with_message("the lease is not in a pending state", given, "Pending")
-        return Verdict(Standing.REFUSED, text)
-    if condition_false(given, "Ready"):
-        return Verdict(Standing.REFUSED, _with_message(_not_ready(given), given, "Ready"))
+    for kind, status, reason, standing, text in _REFUSALS:
+        if condition_present_and_equal(given, kind, status, reason):
+            return Verdict(standing, _with_message(text, given, kind))
     return Verdict(Standing.WAITING, condition_message(given, "Pending") or "")
 
 
-def _not_ready(conditions: tuple[ConditionFields, ...]) -> str:
-    if condition_present_and_equal(conditions, "Ready", "False", "Released"):
-        return "the lease was released"
-    if condition_present_and_equal(conditions, "Ready", "False", "Expired"):
-        return "the lease has run out"
-    return "the lease is not ready"
+# The first row that holds decides; a row without a reason holds for all.
+_REFUSALS: Final[tuple[tuple[str, str, str | None, Standing, str], ...]] = (
+    (
+        "Unsatisfiable",
+        "True",
+        "NoExporter",
+        Standing.AGAIN,
+        "the lease cannot be satisfied",
+    ),
+    ("Unsatisfiable", "True", None, Standing.REFUSED, "the lease cannot be satisfied"),
+    ("Invalid", "True", None, Standing.REFUSED, "the lease is invalid"),
+    ("Pending", "False", None, Standing.REFUSED, "the lease is not pending any more"),
+    ("Ready", "False", "Released", Standing.REFUSED, "the lease was released"),
+    ("Ready", "False", "Expired", Standing.REFUSED, "the lease has run out"),
+    ("Ready", "False", None, Standing.REFUSED, "the lease is not ready"),
+)
 
 
 def _with_message(text: str, conditions: tuple[ConditionFields, ...], kind: str) -> str:
