@@ -10,7 +10,8 @@ from opendal import AsyncOperator
 from jumpstarter_driver_tftp.conftest import PATIENCE, Peer, serving, write
 from jumpstarter_driver_tftp.packet import Error, Opcode, Request
 from jumpstarter_driver_tftp.reports import Report, State
-from jumpstarter_driver_tftp.server import SEARCHES_AT_ONCE, TftpServer
+from jumpstarter_driver_tftp.server import TftpServer
+from jumpstarter_driver_tftp.serving import SEARCHES_AT_ONCE
 
 VIEWS = {"127.0.0.1": "one"}
 

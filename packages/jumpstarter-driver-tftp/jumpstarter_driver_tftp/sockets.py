@@ -27,6 +27,9 @@ _DEFAULT_ROOM_BYTES = 64 * 1024
 _LISTENER_ROOM_BYTES = 4 << 20
 """What should be able to wait at the port that requests come to: some thousand requests."""
 
+_NONBLOCK = getattr(socket, "SOCK_NONBLOCK", 0)
+"""Saves a call of the system for each socket."""
+
 _IP_PKTINFO = 8 if sys.platform == "linux" else 26
 _PKTINFO4 = struct.Struct("@i4s4s")
 _PKTINFO6 = struct.Struct("@16si")
@@ -98,12 +101,7 @@ class Listener:
         Raises:
             OSError: the system has no port or no descriptor left, or cannot reach the client.
         """
-        with (
-            socket.socket(self.socket.family, socket.SOCK_DGRAM) as strays,
-            socket.socket(self.socket.family, socket.SOCK_DGRAM) as connected,
-        ):
-            strays.settimeout(0)
-            connected.settimeout(0)
+        with self._new_socket() as strays, self._new_socket() as connected:
             if room > _DEFAULT_ROOM_BYTES:
                 connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
             # Shared only while the second socket binds: no other process can join the port.
@@ -115,6 +113,12 @@ class Listener:
             for sock in (strays, connected):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
             yield Channel(connected, strays)
+
+    def _new_socket(self) -> socket.socket:
+        sock = socket.socket(self.socket.family, socket.SOCK_DGRAM | _NONBLOCK)
+        if not _NONBLOCK:
+            sock.settimeout(0)
+        return sock
 
     def _local(self, ancillary: list[tuple[int, int, bytes]]) -> SockAddr:
         for level, kind, data in ancillary:
