@@ -147,6 +147,7 @@ async def test_a_transfer_has_nothing_malformed_and_nothing_twice(
     local = tmp_path / "local"
     name, *arguments = shlex.split(words)
     command = [program(name, PACKAGES[name]), *arguments]
+    captured = Capture()
     for _ in range(ATTEMPTS):
         (root / "new").unlink(missing_ok=True)
         local.write_bytes(content if "new" in words else b"")
