@@ -74,10 +74,6 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
         self._session = session
         self._allowed = allowed
 
-    def close(self) -> None:
-        """Accept no calls any more, in no status."""
-        self._allowed = frozenset()
-
     @override
     async def GetReport(
         self, request: empty_pb2.Empty, context: Context

@@ -102,14 +102,6 @@ class LeaseError(JumpstarterException):
     """A lease could not be had or kept."""
 
 
-class LeaseEndedError(LeaseError):
-    """The time of a lease is over, or it was released: take another one."""
-
-
-class LeaseTransferredError(LeaseError):
-    """A lease is another client's now: that one goes on."""
-
-
 class HookExecutionError(Exception):
     """A hook script failed; `on_failure` says what the configuration wants done about it."""
 

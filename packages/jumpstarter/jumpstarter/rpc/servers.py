@@ -40,13 +40,11 @@ async def serve(
     register: Callable[[Server], None],
     binds: Sequence[Bind],
     interceptors: Sequence[ServerInterceptor] = (),
-    grace: float | None = None,
 ) -> AsyncGenerator[list[int]]:
     """Serve what `register` adds to the server; yield the bound port of each of `binds`.
 
-    The port of a Unix socket is 1. Leaving takes no more calls, gives those that still run `grace`
-    seconds to finish, and cancels the rest; their handlers may end a moment later. Raises OSError
-    when an address cannot be bound.
+    The port of a Unix socket is 1. Leaving cancels the calls that still run; their handlers may end
+    a moment later. Raises OSError when an address cannot be bound.
     """
     server = grpc.aio.server(interceptors=interceptors, options=OPTIONS)
     register(server)
@@ -62,7 +60,7 @@ async def serve(
         yield ports
     finally:
         with anyio.CancelScope(shield=True):
-            await server.stop(grace)
+            await server.stop(None)
 
 
 def add_raw_stream(
