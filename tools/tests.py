@@ -24,7 +24,7 @@ def suites() -> list[str]:
     """Return the folders that hold tests, the longest suites first."""
     packages = sorted(path.name for path in (ROOT / "packages").iterdir())
     ordered = sorted(packages, key=lambda name: LONG.index(name) if name in LONG else len(LONG))
-    return [*(f"packages/{name}" for name in ordered), "docs", "examples"]
+    return [*(f"packages/{name}" for name in ordered), "docs", "examples", "fuzz"]
 
 
 def attempt(folder: str) -> bool:

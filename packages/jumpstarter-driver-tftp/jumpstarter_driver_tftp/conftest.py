@@ -65,10 +65,15 @@ class Peer:
         return await self.receive()
 
     async def fetch(self, packet: Packet, size: int = 512) -> bytes:
-        """Acknowledge block by block, from `packet` on, and return the file."""
+        """Acknowledge block by block, from `packet` on, and return the file.
+
+        A block that comes again is passed over, as a client does: this one may be slow for a while.
+        """
         content = b""
         expected = 1
         while True:
+            while isinstance(packet, Data) and packet.block == (expected - 1) & 0xFFFF:
+                packet = await self.receive()
             assert isinstance(packet, Data), packet
             assert packet.block == expected & 0xFFFF
             content += packet.data
