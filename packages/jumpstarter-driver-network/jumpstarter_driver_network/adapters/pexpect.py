@@ -40,7 +40,9 @@ async def pexpect_session(
             tasks.start_soon(_send, remote, conn, sent)
             tasks.start_soon(_receive, conn, remote)
             yield fdspawn(local)
-            local.close()
+            # Closing it now, with something unread, would be a reset and not an end of file.
+            with suppress(OSError):
+                local.shutdown(socket.SHUT_WR)
             with move_on_after(DRAIN_SECONDS):
                 await sent.wait()
 

@@ -26,6 +26,20 @@ def log_in(conn: socket.socket) -> bytes:
     return b"".join(iter(lambda: conn.recv(100), b""))
 
 
+def talk_on(conn: socket.socket) -> bytes:
+    conn.sendall(b"login: " + bytes(50_000))
+    return b"".join(iter(lambda: conn.recv(100), b""))
+
+
+def test_what_was_sent_arrives_though_something_is_left_unread(tcp_target: Target) -> None:
+    (host, port), done = tcp_target(talk_on)
+    with serve(TcpNetwork(host=host, port=port)) as client:
+        with PexpectAdapter(client=client) as session:
+            session.expect_exact("login: ", timeout=20)
+            session.sendline("reboot")
+        assert done.result(20) == b"reboot\n"
+
+
 def test_expect_and_send(tcp_target: Target) -> None:
     (host, port), done = tcp_target(log_in)
     with serve(TcpNetwork(host=host, port=port)) as client:
