@@ -184,34 +184,9 @@ OPTIONS = [
     ),
     Mistake(
         "run without listener",
-        "say where to listen: --tls-grpc-listener [HOST:]PORT; or give the exporter's file a "
-        f"controller: endpoint and token. {TRY_RUN}",
+        f"say where to listen: --tls-grpc-listener [HOST:]PORT. {TRY_RUN}",
         typed=RUN,
         code=2,
-    ),
-    Mistake(
-        "protection without listener",
-        f"--tls-grpc-insecure needs --tls-grpc-listener. {TRY_RUN}",
-        typed=(*RUN, "--tls-grpc-insecure"),
-        code=2,
-    ),
-    Mistake(
-        "passphrase without listener",
-        f"--passphrase-file needs --tls-grpc-listener. {TRY_RUN}",
-        typed=(*RUN, "--passphrase-file", "none"),
-        code=2,
-    ),
-    Mistake(
-        "controller without token",
-        f"{FILE}: a controller needs token and metadata.namespace",
-        f"{LAMP}endpoint: lab:8082\n",
-        typed=RUN,
-    ),
-    Mistake(
-        "controller whose address is none",
-        "'https://lab:8082' is not an address; write it as host:port",
-        LAMP.replace("null", "lab") + "endpoint: https://lab:8082\ntoken: x\n",
-        typed=RUN,
     ),
     Mistake(
         "listener without protection",

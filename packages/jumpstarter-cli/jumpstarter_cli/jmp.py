@@ -10,7 +10,7 @@ COMMANDS = {
     "config": "Manage configuration files.",
     "driver": "Look at the drivers that are installed.",
     "exporter": "Check exporter files.",
-    "run": "Run an exporter, for its controller or for a client that connects to it.",
+    "run": "Run an exporter that listens for a client.",
     "shell": "Open a shell in which j reaches an exporter.",
     "version": "Print the version.",
 }

@@ -1,11 +1,6 @@
-"""Performs the commands of a session's machine, one after the other, and feeds it what happens.
-
-Each status is shown to the client and reported, in this order; without a controller there is nobody
-to report to.
-"""
+"""Performs the commands of a session's machine, one after the other, and feeds it what happens."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import anyio
@@ -13,7 +8,6 @@ import anyio
 from jumpstarter.model.errors import HookExecutionError
 from jumpstarter.model.machine import (
     Begin,
-    Closed,
     Command,
     EndRequested,
     Event,
@@ -29,14 +23,9 @@ from jumpstarter.model.machine import (
 )
 
 from .hooks import HookExecutor, HookSurroundings
-from .reports import LeaseRelease, Report, StatusReport
 from .session import Session
 
 logger = logging.getLogger(__name__)
-
-
-def report_to_nobody(_: Report) -> None:
-    """Do without a controller."""
 
 
 @dataclass
@@ -50,7 +39,6 @@ class Performer:
     session: Session
     executor: HookExecutor
     around: HookSurroundings
-    report: Callable[[Report], None] = report_to_nobody
     failure: str = field(default="", init=False)
     on_failure: OnFailure = field(default="warn", init=False)
     exit_code: int | None = field(default=None, init=False)
@@ -72,10 +60,6 @@ class Performer:
         """Run the afterLease hook; nothing happens when the session is over already."""
         await self._feed(EndRequested())
 
-    async def close(self) -> None:
-        """Say what follows now that the session is closed."""
-        await self._feed(Closed())
-
     async def _feed(self, event: Event) -> None:
         events = [event]
         while events:
@@ -87,13 +71,11 @@ class Performer:
         match command:
             case SetStatus(status, message):
                 self.session.update_status(status, message)
-                self.report(StatusReport(status, message))
             case RunHook(hook):
                 return await self._run(hook)
             case Release(at):
                 # The client is still there and reads the reason.
                 await anyio.sleep_until(at)
-                self.report(LeaseRelease(self.around.lease_name))
             case Stop(exit_code):
                 self.exit_code = exit_code
         return None

@@ -57,11 +57,6 @@ class EndRequested:
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
-    """The lease is over and its session closed: another one may come."""
-
-
-@dataclass(frozen=True, slots=True)
 class SetStatus:
     """Show this status."""
 
@@ -90,10 +85,8 @@ class Stop:
     exit_code: int
 
 
-Event: TypeAlias = Begin | HookEnded | EndRequested | Closed
+Event: TypeAlias = Begin | HookEnded | EndRequested
 Command: TypeAlias = SetStatus | RunHook | Release | Stop
-
-_AVAILABLE = SetStatus(ExporterStatus.AVAILABLE, "Available for new lease")
 
 
 @dataclass
@@ -103,7 +96,6 @@ class SessionMachine:
     hooks: frozenset[Hook] = frozenset()
     phase: Phase = field(default=Phase.NEW, init=False)
     _end_wanted: bool = field(default=False, init=False)
-    _on_failure: OnFailure = field(default="warn", init=False)
 
     def handle(self, event: Event, now: float) -> list[Command]:
         """Return what to do about `event` at the time `now`, in seconds of any clock."""
@@ -118,13 +110,10 @@ class SessionMachine:
                 return self._end(now)
             case EndRequested(), Phase.NEW | Phase.BEFORE:
                 self._end_wanted = True
-            case Closed(), Phase.OVER if self._on_failure == "endLease":
-                self._on_failure = "warn"
-                return [_AVAILABLE]
+                return []
             case _:
                 # A second wish to end changes nothing.
-                pass
-        return []
+                return []
 
     def _begin(self, now: float) -> list[Command]:
         self.phase = Phase.BEFORE
@@ -144,7 +133,7 @@ class SessionMachine:
         failed = SetStatus(
             ExporterStatus.BEFORE_LEASE_HOOK_FAILED, f"beforeLease hook failed: {event.failure}"
         )
-        return [failed, *self._give_up(event.on_failure, now)]
+        return [failed, *_give_up(event.on_failure, now)]
 
     def _ready(self, warning: str, now: float) -> list[Command]:
         self.phase = Phase.READY
@@ -164,19 +153,24 @@ class SessionMachine:
     def _after_ended(self, event: HookEnded, now: float) -> list[Command]:
         self.phase = Phase.OVER
         if event.failure is None:
-            return [_AVAILABLE, Release(now)]
+            return [
+                SetStatus(ExporterStatus.AVAILABLE, "Available for new lease"),
+                Release(now),
+            ]
         if event.on_failure == "warn":
             message = f"{HOOK_WARNING_PREFIX}afterLease hook warning: {event.failure}"
             return [SetStatus(ExporterStatus.AVAILABLE, message), Release(now)]
         failed = SetStatus(
             ExporterStatus.AFTER_LEASE_HOOK_FAILED, f"afterLease hook failed: {event.failure}"
         )
-        return [failed, *self._give_up(event.on_failure, now)]
+        return [failed, *_give_up(event.on_failure, now)]
 
-    def _give_up(self, on_failure: OnFailure, now: float) -> list[Command]:
-        self._on_failure = on_failure
-        release = Release(now + RELEASE_DELAY)
-        if on_failure == "endLease":
-            return [release]
-        offline = SetStatus(ExporterStatus.OFFLINE, "Exporter is stopping after a failed hook")
-        return [offline, release, Stop(exit_code=1)]
+
+def _give_up(on_failure: OnFailure, now: float) -> list[Command]:
+    if on_failure == "endLease":
+        return [Release(now + RELEASE_DELAY)]
+    return [
+        SetStatus(ExporterStatus.OFFLINE, "Exporter is stopping after a failed hook"),
+        Release(now),
+        Stop(exit_code=1),
+    ]

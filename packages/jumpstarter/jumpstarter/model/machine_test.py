@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from jumpstarter.model.machine import (
     RELEASE_DELAY,
     Begin,
-    Closed,
     Command,
     EndRequested,
     Event,
@@ -80,7 +79,7 @@ MEANINGFUL: list[tuple[Phase, Event, Phase, list[Command]]] = [
         Phase.BEFORE,
         failed(Hook.BEFORE, "exit"),
         Phase.OVER,
-        [BEFORE_FAILED, OFFLINE, Release(NOW + RELEASE_DELAY), Stop(1)],
+        [BEFORE_FAILED, OFFLINE, Release(NOW), Stop(1)],
     ),
     (Phase.BEFORE, EndRequested(), Phase.BEFORE, []),
     (Phase.READY, EndRequested(), Phase.AFTER, [AFTER_RUNS, RunHook(Hook.AFTER)]),
@@ -96,14 +95,13 @@ MEANINGFUL: list[tuple[Phase, Event, Phase, list[Command]]] = [
         Phase.AFTER,
         failed(Hook.AFTER, "exit"),
         Phase.OVER,
-        [AFTER_FAILED, OFFLINE, Release(NOW + RELEASE_DELAY), Stop(1)],
+        [AFTER_FAILED, OFFLINE, Release(NOW), Stop(1)],
     ),
 ]
 
 EVENTS: list[Event] = [
     Begin(),
     EndRequested(),
-    Closed(),
     *(HookEnded(hook) for hook in Hook),
     *(failed(hook, on_failure) for hook in Hook for on_failure in ON_FAILURE),
 ]
@@ -163,21 +161,6 @@ def test_an_end_wished_for_before_the_beginning_follows_it():
     assert machine.handle(Begin(), NOW) == [READY, AVAILABLE, Release(NOW)]
 
 
-@pytest.mark.parametrize("hook", Hook)
-def test_a_failure_that_ended_the_lease_is_over_with_its_session(hook: Hook):
-    machine = machine_in(Phase.BEFORE if hook is Hook.BEFORE else Phase.AFTER)
-    machine.handle(failed(hook, "endLease"), NOW)
-    assert machine.handle(Closed(), NOW) == [AVAILABLE]
-    assert machine.handle(Closed(), NOW) == []
-
-
-@pytest.mark.parametrize("hook", Hook)
-def test_an_exporter_that_stops_is_never_available_again(hook: Hook):
-    machine = machine_in(Phase.BEFORE if hook is Hook.BEFORE else Phase.AFTER)
-    machine.handle(failed(hook, "exit"), NOW)
-    assert machine.handle(Closed(), NOW) == []
-
-
 HOOKS = st.sets(st.sampled_from(Hook)).map(frozenset)
 OUTCOMES = st.sampled_from((None, *ON_FAILURE))
 
@@ -227,11 +210,6 @@ def test_every_session_ends_as_it_should(
         outcomes[hook] for hook in hooks
     ]
     assert (Stop(1) in performed) is ("exit" in failures)
-    gave_up = statuses[-1] in (
-        ExporterStatus.BEFORE_LEASE_HOOK_FAILED,
-        ExporterStatus.AFTER_LEASE_HOOK_FAILED,
-    )
-    assert machine.handle(Closed(), NOW) == ([AVAILABLE] if gave_up else [])
     for event in EVENTS:
         assert machine.handle(event, NOW) == []
 

@@ -1,1 +1,0 @@
-"""The controller of a lab: leases, scheduling, tokens and the services that offer them."""

@@ -1,1 +1,0 @@
-"""The history of the tables; Alembic runs what a database lacks."""

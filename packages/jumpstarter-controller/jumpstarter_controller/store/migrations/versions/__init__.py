@@ -1,1 +1,0 @@
-"""One module per step, each with the identity of the one before it."""
