@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Generator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -48,8 +49,15 @@ def image(tmp_path: Path) -> Path:
 
 
 def fetch(client: TftpServerClient, name: str) -> bytes:
+    """Fetch a file, and return when the server too has seen the end of the transfer."""
+    known = max((report.number for report in client.transfers(follow=False)), default=0)
     location = Location(client.get_host(), client.get_port(), name)
-    return b"".join(piece.data for piece in get(location, Wishes(blksize=1428)))
+    data = b"".join(piece.data for piece in get(location, Wishes(blksize=1428)))
+    with closing(client.transfers()) as reports:
+        assert any(
+            report.number > known and report.state is not State.RUNNING for report in reports
+        )
+    return data
 
 
 def run(client: TftpServerClient, *words: str) -> Result:
