@@ -106,14 +106,15 @@ class Conversation:
     @contextmanager
     def attached(self) -> Generator[None]:
         """Listen to the client. If this ends before the transfer does, the client is told."""
-        with self._line.attached(self, ANSWER_BYTES):
-            try:
-                yield
-            except Exception:
-                self.abort(TftpErrorCode.NOT_DEFINED, "Server failed")
-                raise
-            finally:
-                self.abort(TftpErrorCode.NOT_DEFINED, "Server is stopping")
+        self._line.attach(self, ANSWER_BYTES)
+        try:
+            yield
+        except Exception:
+            self.abort(TftpErrorCode.NOT_DEFINED, "Server failed")
+            raise
+        finally:
+            self.abort(TftpErrorCode.NOT_DEFINED, "Server is stopping")
+            self._line.detach()
 
     def _go_on(self) -> None:
         """Give the machine what it wants, or see to it, and arm the timer."""

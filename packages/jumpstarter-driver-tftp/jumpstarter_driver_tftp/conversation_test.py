@@ -15,6 +15,7 @@ from jumpstarter_driver_tftp.files import Directory
 from jumpstarter_driver_tftp.lines import OwnPort
 from jumpstarter_driver_tftp.options import Terms
 from jumpstarter_driver_tftp.packet import Ack, Data, Error, Oack, Opcode, Packet, Request, parse
+from jumpstarter_driver_tftp.readiness import LoopReaders
 from jumpstarter_driver_tftp.reports import State
 from jumpstarter_driver_tftp.server import TftpErrorCode, TftpServer
 from jumpstarter_driver_tftp.sockets import Channel
@@ -120,7 +121,7 @@ async def test_file_that_cannot_be_read_is_an_error_and_nothing_else():
         for sock in (near, far, strays):
             sock.settimeout(0)
         machine = Sender(Terms(), tries=1, opening=Oack((("tsize", "1000"),)).encode())
-        line = OwnPort(Channel(near, strays))
+        line = OwnPort(Channel(near, strays), LoopReaders())
         conversation = Conversation(line, machine, Unreadable())
         await carry_out(conversation)
         finish = conversation.finish
@@ -210,7 +211,9 @@ async def test_full_socket_is_waited_for(root: Path):
             sock.settimeout(0)
         (root / "large").write_bytes(bytes(100_000))
         async with Directory(root).open(("large",)) as file, anyio.create_task_group() as tasks:
-            conversation = Conversation(OwnPort(Channel(near, strays)), machine, file)
+            conversation = Conversation(
+                OwnPort(Channel(near, strays), LoopReaders()), machine, file
+            )
             tasks.start_soon(carry_out, conversation)
             for number in range(1, windowsize + 1):
                 with anyio.fail_after(PATIENCE):

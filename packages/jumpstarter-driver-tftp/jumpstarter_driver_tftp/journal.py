@@ -211,16 +211,21 @@ def _progress(machine: Sender | Receiver | None) -> dict[str, Any]:
     }
 
 
-def summary(report: Report) -> str:
+def summary(entry: Entry) -> str:
     """Return what a log says of a request that has ended."""
-    if report.state is State.REFUSED:
-        near = f"; there is {' and '.join(map(repr, report.near))}" if report.near else ""
-        return f"{report.client}: {report.action} of {report.name!r} refused: {report.text}{near}"
-    reason = f" ({report.text!r})" if report.text else ""
+    client, request = shown(entry.arrival.peer), entry.request
+    what = f"{client}: {_ACTIONS[request.opcode]} of {request.name!r}" if request else client
+    if entry.state is State.REFUSED:
+        near = f"; there is {' and '.join(map(repr, entry.near))}" if entry.near else ""
+        return f"{what} refused: {entry.text}{near}"
+    reason = f" ({entry.text!r})" if entry.text else ""
+    machine = entry.machine
+    if machine is None:
+        return f"{what} {entry.state.value}{reason}"
     return (
-        f"{report.client}: {report.action} of {report.name!r} {report.state.value}{reason} after"
-        f" {report.blocks} blocks of {report.block_size} (window {report.window})"
-        f" in {report.seconds:.2f} s, {report.resent} sent again"
+        f"{what} {entry.state.value}{reason} after {machine.acknowledged_blocks} blocks"
+        f" of {machine.terms.blksize} (window {machine.terms.windowsize})"
+        f" in {entry.seconds:.2f} s, {machine.resent} sent again"
     )
 
 

@@ -6,13 +6,13 @@ A socket that is full is waited for, and what is to be sent meanwhile waits in o
 
 import asyncio
 from collections import deque
-from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from jumpstarter_driver_tftp.bursts import Burst
 from jumpstarter_driver_tftp.packet import MAX_DATAGRAM_BYTES, Error, TftpErrorCode, is_error
+from jumpstarter_driver_tftp.readiness import Readiness
 from jumpstarter_driver_tftp.sockets import (
     MAX_REQUEST_BYTES,
     Arrival,
@@ -41,10 +41,22 @@ class Ear(Protocol):
 
 
 class Line(Protocol):
-    """The way to one client, for one transfer."""
+    """The way to one client, for one transfer; open as long as its context lasts."""
 
-    def attached(self, ear: Ear, largest: int) -> AbstractContextManager[None]:
-        """Hand what comes to `ear`, as long as the context lasts; cut to `largest` bytes."""
+    def __enter__(self) -> Self:
+        """Return this."""
+        ...
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        ...
+
+    def attach(self, ear: Ear, largest: int) -> None:
+        """Hand what comes to `ear` until `detach`, cut to `largest` bytes."""
+        ...
+
+    def detach(self) -> None:
+        """Hand nothing to anybody any more."""
         ...
 
     def send(self, datagrams: Sequence[bytes]) -> None:
@@ -59,8 +71,10 @@ class Line(Protocol):
 class OwnPort:
     """A line over a port that belongs to the transfer, so that the kernel tells clients apart."""
 
-    def __init__(self, channel: Channel) -> None:
-        """Take over the sockets of a port."""
+    def __init__(self, channel: Channel, readiness: Readiness) -> None:
+        """Take over the sockets of a port, which `readiness` watches."""
+        self._channel = channel
+        self._readiness = readiness
         self._socket = channel.connected
         self._strays = channel.strays
         self._loop = asyncio.get_running_loop()
@@ -69,25 +83,33 @@ class OwnPort:
         self._ear: Ear | None = None
         self._largest = 0
 
-    @contextmanager
-    def attached(self, ear: Ear, largest: int) -> Generator[None]:
+    def __enter__(self) -> Self:
+        """Return this."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the port."""
+        self._channel.__exit__()
+
+    def attach(self, ear: Ear, largest: int) -> None:
         """Hand what the client sends to `ear`; others who send here are told that they err."""
         self._ear, self._largest = ear, largest
-        # By descriptor, since asyncio writes an error message about each socket that is new to it.
-        connected, strays = self._socket.fileno(), self._strays.fileno()
-        self._loop.add_reader(connected, self._on_readable, ear)
-        self._loop.add_reader(strays, self._on_stray)
-        try:
-            yield
-        finally:
-            self._ear = None
-            self._loop.remove_writer(connected)
-            self._loop.remove_reader(connected)
-            self._loop.remove_reader(strays)
+        self._readiness.add(self._socket.fileno(), self._on_readable)
+        self._readiness.add(self._strays.fileno(), self._on_stray)
+
+    def detach(self) -> None:
+        """Hand nothing to anybody any more."""
+        self._ear = None
+        if self._unsent:
+            self._loop.remove_writer(self._socket.fileno())
+        self._readiness.remove(self._socket.fileno())
+        self._readiness.remove(self._strays.fileno())
 
     def send(self, datagrams: Sequence[bytes]) -> None:
         """Send to the client, now or when there is room."""
         waiting = bool(self._unsent)
+        if len(datagrams) == 1 and not waiting and self._send_alone(datagrams[0]):
+            return
         self._unsent += datagrams
         if not waiting and not self._send_unsent():
             self._loop.add_writer(self._socket.fileno(), self._on_writable)
@@ -95,8 +117,18 @@ class OwnPort:
     def catch_up(self) -> None:
         """Hand over now what has come already."""
         for _ in range(_CAUGHT_UP):
-            if self._ear is None or not self._on_readable(self._ear):
+            if not self._on_readable():
                 return
+
+    def _send_alone(self, datagram: bytes) -> bool:
+        """Send one datagram, as in lock-step, and tell whether there was room."""
+        try:
+            self._socket.send(datagram)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self._lost(error)
+        return True
 
     def _on_writable(self) -> None:
         if self._send_unsent():
@@ -114,8 +146,11 @@ class OwnPort:
                 self._lost(error)
         return True
 
-    def _on_readable(self, ear: Ear) -> bool:
+    def _on_readable(self) -> bool:
         """Hand over a datagram, and tell whether there was any."""
+        ear = self._ear
+        if ear is None:
+            return False
         try:
             datagram = self._socket.recv(self._largest)
         except (BlockingIOError, InterruptedError):
@@ -161,15 +196,14 @@ class SharedPort:
         ear.take(arrival.datagram)
         return True
 
-    @contextmanager
-    def attached(self, peer: SockAddr, ear: Ear) -> Generator[None]:
-        """Give what `peer` sends to `ear`, as long as the context lasts and nobody follows it."""
+    def attach(self, peer: SockAddr, ear: Ear) -> None:
+        """Give what `peer` sends to `ear`, until `detach`, or until another takes its place."""
         self._ears[peer] = ear
-        try:
-            yield
-        finally:
-            if self._ears.get(peer) is ear:
-                del self._ears[peer]
+
+    def detach(self, peer: SockAddr, ear: Ear) -> None:
+        """Give `ear` nothing any more."""
+        if self._ears.get(peer) is ear:
+            del self._ears[peer]
 
     def send(self, arrival: Arrival, datagram: bytes) -> None:
         """Send to whoever sent `arrival`, now or when there is room."""
@@ -191,21 +225,36 @@ class SharedPort:
             self.send(arrival, datagram)
 
 
-@dataclass(frozen=True, slots=True)
 class SharedLine:
     """A line over a port that all transfers share."""
 
-    port: SharedPort
-    arrival: Arrival
+    def __init__(self, port: SharedPort, arrival: Arrival) -> None:
+        """Lead to whoever sent `arrival`."""
+        self._port = port
+        self._arrival = arrival
+        self._ear: Ear | None = None
 
-    def attached(self, ear: Ear, largest: int) -> AbstractContextManager[None]:  # noqa: ARG002 - a shared port takes whatever comes
+    def __enter__(self) -> Self:
+        """Return this."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the port as it is: it belongs to all."""
+
+    def attach(self, ear: Ear, largest: int) -> None:  # noqa: ARG002 - a shared port takes whatever comes
         """Hand what the client sends to `ear`, unless it is a request."""
-        return self.port.attached(self.arrival.peer, ear)
+        self._ear = ear
+        self._port.attach(self._arrival.peer, ear)
+
+    def detach(self) -> None:
+        """Hand nothing to anybody any more."""
+        if self._ear is not None:
+            self._port.detach(self._arrival.peer, self._ear)
 
     def send(self, datagrams: Sequence[bytes]) -> None:
         """Send to the client, now or when there is room."""
         for datagram in datagrams:
-            self.port.send(self.arrival, datagram)
+            self._port.send(self._arrival, datagram)
 
     def catch_up(self) -> None:
         """Do nothing: what comes to one port is handed over in order."""
@@ -217,35 +266,35 @@ class Port:
 
     Attributes:
         listener: its socket.
+        readiness: watches the ports of transfers.
         shared: carries all transfers, if they have no ports of their own.
         largest: how long a datagram can be that comes there.
     """
 
     listener: Listener
+    readiness: Readiness
     shared: SharedPort | None
     largest: int
 
-    @contextmanager
-    def line(self, arrival: Arrival, room: int = 0) -> Generator[Line]:
+    def line(self, arrival: Arrival, room: int = 0) -> Line:
         """Open a line to a client, with room for `room` bytes that come while nobody looks.
 
         Raises:
             OSError: the system has no port or no descriptor left, or cannot reach the client.
         """
         if self.shared is not None:
-            yield SharedLine(self.shared, arrival)
-            return
-        with self.listener.channel(arrival, room) as channel:
-            yield OwnPort(channel)
+            return SharedLine(self.shared, arrival)
+        return OwnPort(self.listener.channel(arrival, room), self.readiness)
 
 
-def port_of(listener: Listener, *, shared: bool, blocks_come: bool) -> Port:
+def port_of(listener: Listener, readiness: Readiness, *, shared: bool, blocks_come: bool) -> Port:
     """Return the port of a listener.
 
     Args:
         listener: its socket.
+        readiness: watches the ports of transfers.
         shared: whether it carries all transfers.
         blocks_come: whether clients send blocks, and not only requests and ACKs.
     """
     largest = MAX_DATAGRAM_BYTES if shared and blocks_come else MAX_REQUEST_BYTES
-    return Port(listener, SharedPort(listener) if shared else None, largest)
+    return Port(listener, readiness, SharedPort(listener) if shared else None, largest)

@@ -74,15 +74,16 @@ class Reception:
     @contextmanager
     def attached(self) -> Generator[None]:
         """Listen to the client. If this ends before the transfer does, the client is told."""
-        with self._line.attached(self, self._max_datagram):
-            try:
-                yield
-            except Exception:
-                self.abort(TftpErrorCode.NOT_DEFINED, "Server failed")
-                raise
-            finally:
-                self.abort(TftpErrorCode.NOT_DEFINED, "Server is stopping")
-                self._alarm.cancel()
+        self._line.attach(self, self._max_datagram)
+        try:
+            yield
+        except Exception:
+            self.abort(TftpErrorCode.NOT_DEFINED, "Server failed")
+            raise
+        finally:
+            self.abort(TftpErrorCode.NOT_DEFINED, "Server is stopping")
+            self._alarm.cancel()
+            self._line.detach()
 
     async def run(self) -> Finish:
         """Take the file, and return how that ended; the client was told."""

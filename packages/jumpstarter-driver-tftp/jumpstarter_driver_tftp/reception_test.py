@@ -14,6 +14,7 @@ from jumpstarter_driver_tftp.errors import FileRefused
 from jumpstarter_driver_tftp.lines import OwnPort
 from jumpstarter_driver_tftp.options import Offer, Terms
 from jumpstarter_driver_tftp.packet import Ack, Data, Error, Oack, Opcode, Packet, Request
+from jumpstarter_driver_tftp.readiness import LoopReaders
 from jumpstarter_driver_tftp.reception import Reception
 from jumpstarter_driver_tftp.requests import open_receiver
 from jumpstarter_driver_tftp.sockets import listen
@@ -89,7 +90,7 @@ async def taking(
         assert arrival is not None
         machine, _ = open_receiver(request, Offer(Terms(timeout=patience)), 3, 1 << 30)
         with listener.channel(arrival) as channel:
-            taken = Reception(OwnPort(channel), machine, tape)
+            taken = Reception(OwnPort(channel, LoopReaders()), machine, tape)
             async with anyio.create_task_group() as tasks:
                 running = Taking(tape, taken, Ack(0))
                 tasks.start_soon(running.run)

@@ -29,6 +29,7 @@ from jumpstarter_driver_tftp.limits import FullError, Limits, Rates
 from jumpstarter_driver_tftp.lines import UNKNOWN_TID, Port, port_of
 from jumpstarter_driver_tftp.options import DEFAULT_BLOCK_BYTES
 from jumpstarter_driver_tftp.packet import Error, Opcode, TftpErrorCode, is_error
+from jumpstarter_driver_tftp.readiness import watching
 from jumpstarter_driver_tftp.reports import Report
 from jumpstarter_driver_tftp.requests import (
     is_request,
@@ -173,9 +174,15 @@ class TftpServer:
             OSError: the port cannot be bound.
         """
         loop = asyncio.get_running_loop()
-        with listen(await resolve(self.host, self.port)) as listener:
+        with (
+            listen(await resolve(self.host, self.port)) as listener,
+            watching() as readiness,
+            self._serving.logged(),
+        ):
             async with anyio.create_task_group() as tasks:
-                port = port_of(listener, shared=self.single_port, blocks_come=self.writable)
+                port = port_of(
+                    listener, readiness, shared=self.single_port, blocks_come=self.writable
+                )
                 loop.add_reader(listener.socket, self._on_readable, port, tasks)
                 self._serving.stopping = False
                 self.transport = listener

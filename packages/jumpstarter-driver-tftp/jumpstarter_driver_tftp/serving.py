@@ -16,9 +16,10 @@ from anyio.abc import TaskGroup
 from jumpstarter_driver_tftp.conversation import Conversation
 from jumpstarter_driver_tftp.errors import FileRefused
 from jumpstarter_driver_tftp.files import Files, OpenFile
-from jumpstarter_driver_tftp.journal import Journal, shown, summary
+from jumpstarter_driver_tftp.journal import Journal, shown
 from jumpstarter_driver_tftp.limits import Rates
 from jumpstarter_driver_tftp.lines import Port
+from jumpstarter_driver_tftp.log_lines import LogLines
 from jumpstarter_driver_tftp.names import path_below_root
 from jumpstarter_driver_tftp.options import Offer, Terms, announced_size
 from jumpstarter_driver_tftp.packet import Error, Opcode, TftpErrorCode
@@ -87,6 +88,7 @@ class Serving:
         self._views = Views(views)
         self._journal = journal
         self._transfers = transfers
+        self._lines = LogLines(settings.logger)
         self._searches = Rates(SEARCHES_PER_SECOND, SEARCHES_AT_ONCE)
 
     def begin(self, port: Port, tasks: TaskGroup, running: Running) -> None:
@@ -117,7 +119,7 @@ class Serving:
         running.entry.size = file.size if running.request.mode == "octet" else None
         conversation = Conversation(stack.enter_context(port.line(running.arrival)), machine, file)
         stack.enter_context(conversation.attached())
-        stack.enter_context(self._registered(running, conversation))
+        self._register(running, conversation, stack)
         return conversation
 
     def _ended(self, running: Running, stack: ExitStack) -> None:
@@ -192,11 +194,13 @@ class Serving:
         running.entry.granted, running.entry.size = granted, announced_size(running.request.options)
         async with part.create(path, overwrite=self._settings.overwrite, max_bytes=bound) as file:
             room = machine.terms.windowsize * machine.terms.blksize
-            with port.line(running.arrival, room) as line:
+            with ExitStack() as stack:
+                line = stack.enter_context(port.line(running.arrival, room))
                 reception = Reception(line, machine, file)
-                with reception.attached(), self._registered(running, reception):
-                    if running.finish is None:
-                        await self._take(running, reception)
+                stack.enter_context(reception.attached())
+                self._register(running, reception, stack)
+                if running.finish is None:
+                    await self._take(running, reception)
 
     async def _take(self, running: Running, reception: Reception) -> None:
         finish = await reception.run()
@@ -210,15 +214,11 @@ class Serving:
         terms = Terms(blksize=self._settings.block_size, timeout=self._settings.timeout)
         return Offer(terms, self._settings.max_windowsize, size)
 
-    @contextmanager
-    def _registered(self, running: Running, transfer: Transfer) -> Generator[None]:
+    def _register(self, running: Running, transfer: Transfer, stack: ExitStack) -> None:
         running.transfer, running.entry.machine = transfer, transfer.machine
         self._transfers.offer(running)
         self._settings.register_transfer(transfer)
-        try:
-            yield
-        finally:
-            self._settings.unregister_transfer(transfer)
+        stack.callback(self._settings.unregister_transfer, transfer)
 
     async def _refuse(
         self, port: Port, running: Running, error: Error, part: Part, path: tuple[str, ...]
@@ -238,13 +238,19 @@ class Serving:
                 near = await part.nearest(path)
         finally:
             self._journal.refuse(running.entry, error, now, near)
-            self._settings.logger.warning("%s", summary(running.entry.report(now)))
+            self._lines.add(logging.WARNING, running.entry)
 
     def _note(self, running: Running, finish: Finish) -> None:
         """Note how a transfer ended, unless that has been noted."""
         now = asyncio.get_running_loop().time()
-        level = logging.INFO if finish.outcome is Outcome.COMPLETE else logging.WARNING
-        if self._journal.finish(running.entry, finish, now) and self._settings.logger.isEnabledFor(
-            level
-        ):
-            self._settings.logger.log(level, "%s", summary(running.entry.report(now)))
+        if self._journal.finish(running.entry, finish, now):
+            complete = finish.outcome is Outcome.COMPLETE
+            self._lines.add(logging.INFO if complete else logging.WARNING, running.entry)
+
+    @contextmanager
+    def logged(self) -> Generator[None]:
+        """Serve; when that is over, nothing waits to be written to the log."""
+        try:
+            yield
+        finally:
+            self._lines.write()

@@ -11,8 +11,9 @@ import socket
 import struct
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from typing import Self
 
 from anyio import getaddrinfo
 
@@ -47,10 +48,19 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """The two sockets of a transfer's port."""
+    """The two sockets of a transfer's port. A context manager that closes them."""
 
     connected: socket.socket
     strays: socket.socket
+
+    def __enter__(self) -> Self:
+        """Return this."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the sockets."""
+        self.connected.close()
+        self.strays.close()
 
 
 class Listener:
@@ -91,8 +101,7 @@ class Listener:
         """
         self.socket.sendmsg([datagram], self._from(arrival.local), 0, arrival.peer)
 
-    @contextmanager
-    def channel(self, arrival: Arrival, room: int = 0) -> Generator[Channel]:
+    def channel(self, arrival: Arrival, room: int = 0) -> Channel:
         """Open a port for a transfer with whoever sent `arrival`.
 
         `room` is how many bytes should be able to wait there to be received, if that is more than
@@ -101,7 +110,9 @@ class Listener:
         Raises:
             OSError: the system has no port or no descriptor left, or cannot reach the client.
         """
-        with self._new_socket() as strays, self._new_socket() as connected:
+        with ExitStack() as stack:
+            strays = stack.enter_context(self._new_socket())
+            connected = stack.enter_context(self._new_socket())
             if room > _DEFAULT_ROOM_BYTES:
                 connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
             # Shared only while the second socket binds: no other process can join the port.
@@ -112,7 +123,8 @@ class Listener:
             connected.connect(arrival.peer)
             for sock in (strays, connected):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
-            yield Channel(connected, strays)
+            stack.pop_all()
+        return Channel(connected, strays)
 
     def _new_socket(self) -> socket.socket:
         sock = socket.socket(self.socket.family, socket.SOCK_DGRAM | _NONBLOCK)
