@@ -24,10 +24,14 @@ def pin(requirement: str, version: str) -> str:
 
 
 class WorkspaceMetadata(MetadataHookInterface):
-    """Fills in `version` and `dependencies`."""
+    """Fills in `version`, `dependencies` and `optional-dependencies`."""
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Set the two dynamic fields of one package."""
+        """Set the dynamic fields of one package."""
         version = (ROOT / "VERSION").read_text(encoding="utf-8").strip()
         metadata["version"] = version
         metadata["dependencies"] = [pin(item, version) for item in self.config["dependencies"]]
+        if extras := self.config.get("optional-dependencies"):
+            metadata["optional-dependencies"] = {
+                extra: [pin(item, version) for item in items] for extra, items in extras.items()
+            }

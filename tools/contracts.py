@@ -24,9 +24,14 @@ def module_name(package: str) -> str:
 
 
 def declared(pyproject: Path) -> set[str]:
-    """Return the names of the distributions that one package requires."""
+    """Return the names of the distributions that one package requires, for its extras too."""
     data = tomllib.loads(pyproject.read_text(encoding="utf-8"))
-    items: list[str] = data["tool"]["hatch"]["metadata"]["hooks"]["custom"]["dependencies"]
+    hook = data["tool"]["hatch"]["metadata"]["hooks"]["custom"]
+    extras: dict[str, list[str]] = hook.get("optional-dependencies", {})
+    items: list[str] = [
+        *hook["dependencies"],
+        *(item for extra in extras.values() for item in extra),
+    ]
     return {re.split(r"[^A-Za-z0-9._-]", item, maxsplit=1)[0] for item in items}
 
 

@@ -1,8 +1,9 @@
-"""The demo: an exporter made from `examples/desk/exporter.yaml`, and a tour of it as its client.
+"""The demo: an exporter made from `examples/desk/exporter.yaml`, used on the desk and in a lab.
 
 Rule: everything is what a user has: `jmp shell` runs the exporter in one process and
-`examples/desk/tour.py` against it in another. Only the port of the TCP service differs from the
-file, because the demo lets the system choose one that is free.
+`examples/desk/tour.py` against it in another; then `jmp lab up` makes a lab, in which the same
+exporter is leased. Only the port of the TCP service differs from the file, because the demo lets
+the system choose one that is free.
 
 Usage: python tools/demo.py [FILE]
 """
@@ -19,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import yaml
+from demo_lab import FailedError, lab_tour
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPORTER = ROOT / "examples" / "desk" / "exporter.yaml"
@@ -75,7 +77,7 @@ def chosen_file(folder: Path) -> Path:
 
 
 def main() -> None:
-    """Run the exporter and the tour; the exit code is the tour's."""
+    """Use the exporter on the desk, then in a lab; fail where one of the two did."""
     jmp = Path(sys.executable).parent / "jmp"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -88,7 +90,14 @@ def main() -> None:
             print(f"exporter   {EXPORTER.relative_to(ROOT)}, in its own process", flush=True)
             command = [jmp, "shell", "--exporter-config", exporter, "--"]
             done = subprocess.run([*command, sys.executable, TOUR, file], cwd=folder, check=False)
-    sys.exit(done.returncode)
+            if done.returncode:
+                sys.exit(done.returncode)
+            print("\nThe same exporter in a lab of its own", flush=True)
+            try:
+                lab_tour(folder, exporter, file)
+            except FailedError as error:
+                sys.exit(str(error))
+    print("all of it worked")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ needs of third parties is read from its own metadata; its siblings are the packa
 checkout, installed in place, so that the tests meet the code as it is now. The environment is kept,
 and made anew when a requirement of either side has changed.
 
-Two suites run: ours in `interop/`, and the tests that came with the packages themselves.
+Two suites run: ours in `interop/`, and the tests that came with the packages themselves. What is in
+`interop/lab/` is for another environment, and is run by `tools/tests.py`.
 
 To go on with one test: .peers/interop/bin/python -m pytest -W default interop/shell_test.py
 """
@@ -147,7 +148,8 @@ def pytest_cases(python: Path, *arguments: str | Path) -> Iterator[tuple[str, st
 def our_cases(python: Path) -> Iterator[Case]:
     """Run the tests in `interop/`: one module per package."""
     # Some of the packages, and libraries below them, leave sockets to the garbage collector.
-    for module, name, passed in pytest_cases(python, "-W", "default", ROOT / "interop"):
+    options = ("-W", "default", f"--ignore={ROOT / 'interop' / 'lab'}")
+    for module, name, passed in pytest_cases(python, *options, ROOT / "interop"):
         package = module.rpartition(".")[2].removesuffix("_test").replace("_", "-")
         for beginning, column in STEPS.items():
             if name.startswith(beginning):

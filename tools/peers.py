@@ -31,10 +31,17 @@ SETS = {
         "jumpstarter-driver-power",
         "jumpstarter-driver-tftp",
     ),
+    "old": (
+        "jumpstarter",
+        "jumpstarter-cli",
+        "jumpstarter-driver-composite",
+        "jumpstarter-driver-network",
+        "jumpstarter-driver-power",
+    ),
     "py3tftp": ("py3tftp",),
 }
-OTHER_RELEASES = {"py3tftp": "1.3.0"}
-"""The releases of packages of others, by the name of their set."""
+OTHER_RELEASES = {"old": "0.7.4", "py3tftp": "1.3.0"}
+"""The releases of sets that are not of RELEASE, by their names."""
 
 
 class PeerError(Exception):

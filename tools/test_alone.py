@@ -79,7 +79,8 @@ def faults(names: list[str], metadata: str) -> Iterator[str]:
     if headers["Version"] != VERSION:
         yield f"is version {headers['Version']}, not {VERSION}"
     for requirement in headers.get_all("Requires-Dist", []):
-        name, _, pin = requirement.partition("==")
+        # What stands behind a semicolon says for which extra it is.
+        name, _, pin = requirement.partition(";")[0].strip().partition("==")
         if name.split("[")[0] in PACKAGES and pin != VERSION:
             yield f"requires {requirement}, not {name}=={VERSION}"
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LONG = ("jumpstarter-cli", "jumpstarter")
+LONG = ("jumpstarter-cli", "jumpstarter-controller", "jumpstarter", "jumpstarter-driver-tftp")
 """The packages with the longest suites, which therefore begin first."""
 
 LINES = 80
@@ -24,7 +24,7 @@ def suites() -> list[str]:
     """Return the folders that hold tests, the longest suites first."""
     packages = sorted(path.name for path in (ROOT / "packages").iterdir())
     ordered = sorted(packages, key=lambda name: LONG.index(name) if name in LONG else len(LONG))
-    return [*(f"packages/{name}" for name in ordered), "docs", "examples", "fuzz"]
+    return [*(f"packages/{name}" for name in ordered), "deploy", "docs", "examples", "fuzz"]
 
 
 def attempt(folder: str) -> bool:

@@ -123,7 +123,6 @@ def main() -> None:
         with step("power") as line:
             power.off()
             line.text = "off"
-    print("all of it worked")
 
 
 if __name__ == "__main__":

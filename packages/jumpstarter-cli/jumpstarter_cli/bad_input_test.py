@@ -12,6 +12,10 @@ RUN = ("run", "--exporter-config", FILE)
 LISTEN = (*RUN, "--tls-grpc-listener", "0")
 TRY_RUN = "Try 'jmp run --help'."
 TRY_SHELL = "Try 'jmp shell --help'."
+NO_DEFAULT = (
+    "and default config is not set; `jmp login` makes one, and "
+    "`jmp config client use ALIAS` chooses one"
+)
 
 
 def lamp(keys: str) -> str:
@@ -126,8 +130,8 @@ WHICH_FILE = [
     ),
     Mistake(
         "no exporter",
-        "say which exporter: --exporter-config FILE, --exporter ALIAS or --tls-grpc HOST:PORT. "
-        + TRY_SHELL,
+        "none of --client, --client-config, --exporter, --exporter-config, --tls-grpc is "
+        f"specified, {NO_DEFAULT}. {TRY_SHELL}",
         typed=("shell",),
         code=2,
     ),
@@ -139,7 +143,7 @@ WHICH_FILE = [
     ),
     Mistake(
         "exporter and address",
-        f"--tls-grpc excludes --exporter and --exporter-config. {TRY_SHELL}",
+        f"--exporter and --tls-grpc exclude each other. {TRY_SHELL}",
         typed=("shell", "--exporter", "a", "--tls-grpc", "b:1"),
         code=2,
     ),
@@ -147,8 +151,8 @@ WHICH_FILE = [
 OPTIONS = [
     Mistake(
         "unknown option",
-        f"No such option '--quiet'. {TRY_SHELL}",
-        typed=("shell", "--quiet", FILE),
+        f"No such option '--zzz'. {TRY_SHELL}",
+        typed=("shell", "--zzz", FILE),
         code=2,
     ),
     Mistake(
@@ -184,9 +188,34 @@ OPTIONS = [
     ),
     Mistake(
         "run without listener",
-        f"say where to listen: --tls-grpc-listener [HOST:]PORT. {TRY_RUN}",
+        "say where to listen: --tls-grpc-listener [HOST:]PORT; or give the exporter's file a "
+        f"controller: endpoint and token. {TRY_RUN}",
         typed=RUN,
         code=2,
+    ),
+    Mistake(
+        "protection without listener",
+        f"--tls-grpc-insecure needs --tls-grpc-listener. {TRY_RUN}",
+        typed=(*RUN, "--tls-grpc-insecure"),
+        code=2,
+    ),
+    Mistake(
+        "passphrase without listener",
+        f"--passphrase-file needs --tls-grpc-listener. {TRY_RUN}",
+        typed=(*RUN, "--passphrase-file", "none"),
+        code=2,
+    ),
+    Mistake(
+        "controller without token",
+        f"{FILE}: a controller needs token and metadata.namespace",
+        f"{LAMP}endpoint: lab:8082\n",
+        typed=RUN,
+    ),
+    Mistake(
+        "controller whose address is none",
+        "'https://lab:8082' is not an address; write it as host:port",
+        LAMP.replace("null", "lab") + "endpoint: https://lab:8082\ntoken: x\n",
+        typed=RUN,
     ),
     Mistake(
         "listener without protection",

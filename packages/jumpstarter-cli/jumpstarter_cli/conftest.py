@@ -12,22 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from jumpstarter_cli.lab_desk_test import LAMPS as LAMPS
+from jumpstarter_cli.lab_desk_test import Done as Done
+from jumpstarter_cli.lab_desk_test import LabDesk, open_lab_desk
+
 HEAD = "metadata: {namespace: null, name: desk}\n"
-LAMPS = "jumpstarter_cli.lamp_test"
 LAMP = f"{HEAD}export:\n  lamp: {{type: {LAMPS}.Lamp}}\n"
 LISTEN = ("--tls-grpc-listener", "0", "--tls-grpc-insecure")
 
 JMP = (sys.executable, "-m", "jumpstarter_cli")
 J = (sys.executable, "-m", "jumpstarter_cli.j")
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
 
 
 @dataclass
@@ -173,3 +167,11 @@ def program(name: str) -> str:
     if found is None:
         pytest.skip(f"{name} is not installed")
     return found
+
+
+@pytest.fixture
+def lab_desk(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Generator[LabDesk]:
+    with open_lab_desk(tmp_path, capfd, monkeypatch) as desk:
+        yield desk

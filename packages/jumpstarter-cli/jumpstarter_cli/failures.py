@@ -15,6 +15,8 @@ from jumpstarter.model.errors import HookExecutionError, JumpstarterException
 FAILED = 1
 INTERRUPTED = 2
 
+_REFUSED = "Error from server ("
+
 # Their text was written for people, so that the name of the type adds nothing.
 _SPEAKING = (ValueError, ImportError, NotImplementedError, TimeoutError, OSError)
 
@@ -55,8 +57,9 @@ def report(error: BaseException) -> int:
 
 
 def tell(line: str) -> None:
-    """Write the line of an error, red on a terminal."""
-    click.secho(f"Error: {line}", fg="red", err=True)
+    """Write the line of an error, red on a terminal; what a controller refused says so itself."""
+    text = line if line.startswith(_REFUSED) else f"Error: {line}"
+    click.secho(text, fg="red", err=True)
 
 
 def _click_text(error: click.ClickException) -> str:

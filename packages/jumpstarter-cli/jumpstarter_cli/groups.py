@@ -3,25 +3,32 @@
 import click
 
 ALIASES = {
-    "c": "create",
-    "clients": "client",
-    "clusters": "cluster",
-    "conf": "config",
-    "d": "delete",
-    "del": "delete",
-    "e": "exporter",
-    "exporters": "exporter",
-    "g": "get",
-    "i": "import",
-    "l": "lease",
-    "leases": "lease",
-    "ls": "list",
-    "s": "shell",
-    "sh": "shell",
-    "v": "version",
-    "ver": "version",
+    "a": ("admin",),
+    "c": ("create", "client"),
+    "client": ("clients",),
+    "clients": ("client",),
+    "cluster": ("clusters",),
+    "clusters": ("cluster",),
+    "conf": ("config",),
+    "d": ("delete",),
+    "del": ("delete",),
+    "e": ("exporter", "exporters"),
+    "exporter": ("exporters",),
+    "exporters": ("exporter",),
+    "g": ("get",),
+    "i": ("import",),
+    "l": ("lease", "leases"),
+    "lease": ("leases",),
+    "leases": ("lease",),
+    "ls": ("list",),
+    "policies": ("policy",),
+    "routers": ("router",),
+    "s": ("shell",),
+    "sh": ("shell",),
+    "v": ("version",),
+    "ver": ("version",),
 }
-"""Short names, each valid in every group that has the command."""
+"""Short and other names: of each, the commands that may be meant, and the group has one of them."""
 
 
 class CommandGroup(click.Group):
@@ -30,7 +37,8 @@ class CommandGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command of that name, or short name, or None."""
         del ctx
-        return self.command_named(cmd_name) or self.command_named(ALIASES.get(cmd_name, cmd_name))
+        names = (cmd_name, *ALIASES.get(cmd_name, ()))
+        return next(filter(None, map(self.command_named, names)), None)
 
     def command_named(self, name: str) -> click.Command | None:
         """Return the command of exactly that name, or None."""

@@ -6,13 +6,22 @@ from jumpstarter_cli.deferred import deferred
 from jumpstarter_cli.program import Program
 
 COMMANDS = {
+    "admin": "Manage the clients and exporters of a lab, as its administrator.",
+    "auth": "Look at the token of a client, and replace it.",
     "completion": "Print the script that completes jmp and j in a shell.",
     "config": "Manage configuration files.",
+    "create": "Ask for a lease.",
+    "delete": "Release leases.",
     "driver": "Look at the drivers that are installed.",
     "exporter": "Check exporter files.",
-    "run": "Run an exporter that listens for a client.",
+    "get": "Show the exporters and leases of a lab.",
+    "lab": "Run a lab on this machine, and add exporters and clients to it.",
+    "login": "Log in to a lab.",
+    "run": "Run an exporter, for its controller or for a client that connects to it.",
     "shell": "Open a shell in which j reaches an exporter.",
+    "update": "Change a lease.",
     "version": "Print the version.",
+    "why": "Say what a lease waits for.",
 }
 """The first sentence of each command's help."""
 

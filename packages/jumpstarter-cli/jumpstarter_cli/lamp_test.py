@@ -75,6 +75,11 @@ class Lamp(Driver):
         os._exit(9)
 
     @export
+    def whisper(self) -> None:
+        """Write to the log."""
+        self.logger.info("psst")
+
+    @export
     async def burn(self) -> AsyncGenerator[int, None]:
         """Yield an hour, and then wait for ever."""
         yield 1

@@ -33,6 +33,23 @@ def show_hooks() -> None:
         logging.getLogger("hook").addHandler(handler)
 
 
+def show_exporter_logs(*, everything: bool) -> None:
+    """Show what the hooks of a leased exporter print, and with `everything` its own log too.
+
+    Whatever the level: the one who typed the command waits for it, or has asked for it.
+    """
+    if logging.getLogger().level <= logging.INFO:
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(TextFormatter())
+    names = ["exporter:beforeLease", "exporter:afterLease"]
+    for name in [*names, *(["exporter:driver", "exporter:system"] if everything else [])]:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.INFO)
+        logger.handlers = [handler]
+        logger.propagate = False
+
+
 def _log(level: str, form: LogFormat) -> None:
     setup_logging(level, form)
     root = logging.getLogger()

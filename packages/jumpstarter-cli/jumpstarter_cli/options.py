@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from jumpstarter_cli.client_files import client_aliases
 from jumpstarter_cli.exporter_files import exporter_paths
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,6 +23,34 @@ def complete_alias(_: click.Context, __: click.Parameter, incomplete: str) -> li
     return []
 
 
+def complete_client(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """Return the aliases of client files that begin with what was typed."""
+    with suppress(OSError):
+        return [alias for alias in client_aliases() if alias.startswith(incomplete)]
+    return []
+
+
+def client_options(command: F) -> F:
+    """Add the options that choose a client; without one, it is that of the environment or user."""
+    by_path = click.option("--client-config", type=FILE, metavar="FILE", help="Client file")
+    by_alias = click.option(
+        "--client", metavar="ALIAS", shell_complete=complete_client, help="Alias of the client file"
+    )
+    return by_path(by_alias(command))
+
+
+def selector_option(what: str) -> Callable[[F], F]:
+    """Return a decorator that adds `--selector`, which chooses among `what`."""
+    return click.option(
+        "-l",
+        "--selector",
+        "selectors",
+        multiple=True,
+        metavar="SELECTOR",
+        help=f"Labels of {what}: k=v, k!=v, k in (a,b), k notin (a,b), k, !k; all of those given",
+    )
+
+
 def exporter_options(command: F) -> F:
     """Add the options that choose an exporter file."""
     by_path = click.option("--exporter-config", type=FILE, metavar="FILE", help="Exporter file")
@@ -29,6 +58,20 @@ def exporter_options(command: F) -> F:
         "--exporter", metavar="ALIAS", shell_complete=complete_alias, help="Alias of the file"
     )
     return by_path(by_alias(command))
+
+
+def insecure_option(command: F) -> F:
+    """Add `--insecure-tls`."""
+    return click.option("-k", "--insecure-tls", is_flag=True, help="Do not verify the controller")(
+        command
+    )
+
+
+def nointeractive_option(command: F) -> F:
+    """Add `--nointeractive`."""
+    return click.option(
+        "--nointeractive", is_flag=True, help="Take the defaults in place of asking"
+    )(command)
 
 
 def passphrase_options(command: F) -> F:

@@ -18,8 +18,32 @@ from jumpstarter_cli.groups import CommandGroup
 _GROUP = b"[jumpstarter.commands]"
 
 
-class Program(CommandGroup):
-    """A group of commands that is a program.
+class Entry(CommandGroup):
+    """A group of commands that is a program: it ends with an exit code, and tells its errors."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,  # noqa: FBT001, FBT002 - click's signature
+        **extra: Any,  # noqa: ANN401 - click's signature
+    ) -> Any:  # noqa: ANN401 - click's signature
+        """Run the command that `args` name and exit; without standalone mode return its result."""
+        name = prog_name or self.name
+        if not standalone_mode:
+            return super().main(args, name, complete_var, standalone_mode=False, **extra)
+        try:
+            result = super().main(args, name, complete_var, standalone_mode=False, **extra)
+        except SystemExit:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the top of the program
+            sys.exit(deferred("failures:report")(error))
+        sys.exit(exit_code(result))
+
+
+class Program(Entry):
+    """A program whose commands are found when they are used.
 
     Its commands stand in `jumpstarter_cli.commands`, one in each module of the same name.
     """
@@ -58,26 +82,6 @@ class Program(CommandGroup):
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl(sorted({**_plugin_helps(), **self.helps}.items()))
-
-    def main(
-        self,
-        args: Sequence[str] | None = None,
-        prog_name: str | None = None,
-        complete_var: str | None = None,
-        standalone_mode: bool = True,  # noqa: FBT001, FBT002 - click's signature
-        **extra: Any,  # noqa: ANN401 - click's signature
-    ) -> Any:  # noqa: ANN401 - click's signature
-        """Run the command that `args` name and exit; without standalone mode return its result."""
-        name = prog_name or self.name
-        if not standalone_mode:
-            return super().main(args, name, complete_var, standalone_mode=False, **extra)
-        try:
-            result = super().main(args, name, complete_var, standalone_mode=False, **extra)
-        except SystemExit:
-            raise
-        except BaseException as error:  # noqa: BLE001 - the top of the program
-            sys.exit(deferred("failures:report")(error))
-        sys.exit(exit_code(result))
 
 
 def exit_code(result: object) -> int:

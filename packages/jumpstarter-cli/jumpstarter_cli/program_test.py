@@ -95,12 +95,12 @@ def test_help_loads_no_command_and_nothing_heavy(desk: Desk):
     assert not {name for name in loaded if name.startswith("jumpstarter_cli.commands.")}
 
 
-@pytest.mark.parametrize("command", ["shell", "run", "config", "driver", "exporter", "completion"])
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_help_of_a_command_loads_nothing_heavy(command: str, desk: Desk):
     assert not loaded_modules(desk, command, "--help") & HEAVY
 
 
-@pytest.mark.parametrize("words", ["jmp ", "jmp shell --exporter ", "jmp config exporter "])
+@pytest.mark.parametrize("words", ["jmp ", "jmp shell --client ", "jmp config exporter "])
 def test_completing_loads_nothing_heavy(words: str, desk: Desk):
     env = {
         "_JMP_COMPLETE": "bash_complete",
@@ -138,12 +138,34 @@ def test_short_names_lead_to_the_same_command(words: tuple[str, ...], desk: Desk
 
 def test_every_short_name_of_a_command_here_is_found():
     context = click.Context(jmp)
-    here = {alias: name for alias, name in ALIASES.items() if name in COMMANDS}
-    assert {"sh", "s", "ver", "v", "conf", "e", "exporters"} <= set(here)
-    for alias, name in here.items():
+    own = set(COMMANDS)
+    here = {alias: ({alias} & own) or (set(names) & own) for alias, names in ALIASES.items()}
+    assert {"a", "c", "d", "sh", "s", "ver", "v", "conf", "e", "exporters", "g"} <= {
+        alias for alias, names in here.items() if names
+    }
+    for alias, names in here.items():
         found = jmp.get_command(context, alias)
-        assert found is not None
-        assert found.name == name
+        assert (found and {str(found.name)}) == (names or None)
+
+
+def test_short_names_of_the_commands_about_leases():
+    context = click.Context(jmp)
+    for group, alias, name in [
+        ("g", "e", "exporters"),
+        ("get", "exporter", "exporters"),
+        ("get", "l", "leases"),
+        ("get", "lease", "leases"),
+        ("c", "leases", "lease"),
+        ("del", "lease", "leases"),
+        ("update", "leases", "lease"),
+        ("conf", "clients", "client"),
+        ("conf", "c", "client"),
+    ]:
+        found = jmp.get_command(context, group)
+        assert isinstance(found, click.Group)
+        command = found.get_command(context, alias)
+        assert command is not None
+        assert command.name == name
 
 
 def test_unknown_command_is_one_line(desk: Desk):

@@ -9,6 +9,8 @@ from importlib import import_module
 from types import ModuleType
 
 _PACKAGES = {
+    "admin_pb2": "admin.v1",
+    "admin_pb2_grpc": "admin.v1",
     "client_pb2": "client.v1",
     "client_pb2_grpc": "client.v1",
     "jumpstarter_pb2": "v1",

@@ -1,3 +1,5 @@
+from jumpstarter_protocol.jumpstarter.admin.v1 import admin_pb2 as admin_pb2
+from jumpstarter_protocol.jumpstarter.admin.v1 import admin_pb2_grpc as admin_pb2_grpc
 from jumpstarter_protocol.jumpstarter.client.v1 import client_pb2 as client_pb2
 from jumpstarter_protocol.jumpstarter.client.v1 import client_pb2_grpc as client_pb2_grpc
 from jumpstarter_protocol.jumpstarter.v1 import jumpstarter_pb2 as jumpstarter_pb2

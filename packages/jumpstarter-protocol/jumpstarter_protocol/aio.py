@@ -5,6 +5,12 @@ with a class of their own, which the generated code has for type checkers only; 
 imported, for annotations that are evaluated. `aio.pyi` lists the same names.
 """
 
+from jumpstarter_protocol.jumpstarter.admin.v1.admin_pb2_grpc import (
+    AdminServiceStub as AdminServiceAsyncStub,
+)
+from jumpstarter_protocol.jumpstarter.admin.v1.admin_pb2_grpc import (
+    RouterRegistryServiceStub as RouterRegistryServiceAsyncStub,
+)
 from jumpstarter_protocol.jumpstarter.client.v1.client_pb2_grpc import (
     ClientServiceStub as ClientServiceAsyncStub,
 )
@@ -22,9 +28,11 @@ from jumpstarter_protocol.jumpstarter.v1.telemetry_pb2_grpc import (
 )
 
 __all__ = [
+    "AdminServiceAsyncStub",
     "ClientServiceAsyncStub",
     "ControllerServiceAsyncStub",
     "ExporterServiceAsyncStub",
+    "RouterRegistryServiceAsyncStub",
     "RouterServiceAsyncStub",
     "TelemetryServiceAsyncStub",
 ]

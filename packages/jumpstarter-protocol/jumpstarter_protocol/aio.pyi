@@ -1,3 +1,9 @@
+from jumpstarter_protocol.jumpstarter.admin.v1.admin_pb2_grpc import (
+    AdminServiceAsyncStub as AdminServiceAsyncStub,
+)
+from jumpstarter_protocol.jumpstarter.admin.v1.admin_pb2_grpc import (
+    RouterRegistryServiceAsyncStub as RouterRegistryServiceAsyncStub,
+)
 from jumpstarter_protocol.jumpstarter.client.v1.client_pb2_grpc import (
     ClientServiceAsyncStub as ClientServiceAsyncStub,
 )

@@ -26,6 +26,8 @@ from jumpstarter_protocol import (
 )
 
 FLAT_NAMES = (
+    "admin_pb2",
+    "admin_pb2_grpc",
     "client_pb2",
     "client_pb2_grpc",
     "jumpstarter_pb2",
@@ -50,7 +52,8 @@ def names_in(stub: str) -> set[str]:
 
 @pytest.mark.parametrize("name", FLAT_NAMES)
 def test_flat_name_is_the_nested_module(name: str) -> None:
-    package = "client.v1" if name.startswith("client") else "v1"
+    own = name.partition("_")[0]
+    package = f"{own}.v1" if own in {"admin", "client"} else "v1"
     nested = importlib.import_module(f"jumpstarter_protocol.jumpstarter.{package}.{name}")
 
     assert getattr(jumpstarter_protocol, name) is nested

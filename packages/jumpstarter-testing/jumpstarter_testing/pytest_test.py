@@ -1,10 +1,33 @@
-"""The base class, used by tests that run in a pytest of their own."""
+"""The base class, used by tests that run in a pytest of their own, without the plugin."""
+
+import subprocess
 
 import pytest
 
 import jumpstarter_testing
 from jumpstarter_testing.conftest import RunPytest
 from jumpstarter_testing.pytest import JumpstarterTest
+
+pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.usefixtures("no_client")
+
+
+@pytest.fixture
+def run_pytest(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> RunPytest:
+    """Run pytest in this process, on a file with the given content, with some variables set."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+    def run(content: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        pytester.makepyfile(content)
+        result = pytester.runpytest_inprocess("-v", "-W", "error", "-p", "no:cacheprovider")
+        return subprocess.CompletedProcess(
+            (), int(result.ret), str(result.stdout), str(result.stderr)
+        )
+
+    return run
+
 
 DEVICE_TEST = """
 from jumpstarter_testing.pytest import JumpstarterTest

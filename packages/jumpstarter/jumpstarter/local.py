@@ -8,10 +8,13 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
 from anyio.from_thread import BlockingPortal
+from grpc.aio import Channel
 
 from jumpstarter.client.base import DriverClient
 from jumpstarter.client.client import client_from_path
+from jumpstarter.config.current_token import CurrentToken
 from jumpstarter.config.exporter import ExporterConfigV1Alpha1
 from jumpstarter.driver.base import Driver
 from jumpstarter.environment import ExporterMetadata as ExporterMetadata
@@ -20,14 +23,22 @@ from jumpstarter.environment import env_async as env_async
 from jumpstarter.environment import env_with_metadata as env_with_metadata
 from jumpstarter.environment import env_with_metadata_async as env_with_metadata_async
 from jumpstarter.exporter.exporter import Exporter
+from jumpstarter.exporter.hooks import HookExecutor
+from jumpstarter.exporter.link import ChannelFactory
 from jumpstarter.exporter.session import Session
 from jumpstarter.exporter.tree import instantiate as instantiate
 from jumpstarter.exporter.tree import instantiate_root
 from jumpstarter.model.errors import ConfigurationError
 from jumpstarter.model.metadata import NAME_LABEL
+from jumpstarter.model.rapid_failures import RapidFailures
 from jumpstarter.model.status import ExporterStatus
+from jumpstarter.rpc.channels import aio_secure_channel, split_target, ssl_channel_credentials
+from jumpstarter.rpc.credentials import identity_credentials
 from jumpstarter.rpc.portal import open_portal
 from jumpstarter.shell import launch_shell as launch_shell
+
+CONTROLLER_OPTIONS = {"grpc.keepalive_timeout_ms": 20_000}
+"""A controller that answers no ping is given up sooner: a new connection costs little."""
 
 
 @asynccontextmanager
@@ -88,13 +99,21 @@ def serve_exporter_unix(config: ExporterConfigV1Alpha1) -> Generator[Path]:
         yield path
 
 
-def build_exporter(config: ExporterConfigV1Alpha1) -> Exporter:
+def build_exporter(
+    config: ExporterConfigV1Alpha1, channel_factory: ChannelFactory | None = None
+) -> Exporter:
     """Return the exporter that `config` describes; it builds its drivers for each session."""
+    limits = config.failure_detection
     return Exporter(
         labels={NAME_LABEL: config.metadata.name},
         device_factory=lambda: instantiate_root(config),
-        hooks=config.hooks,
+        channel_factory=channel_factory,
+        tls=config.tls,
+        grpc_options=config.grpcOptions,
+        hook_executor=HookExecutor(config.hooks),
         motd=config.motd,
+        exit_on_lease_end=config.exit_on_lease_end,
+        failures=RapidFailures(limits.max_rapid_failures, limits.rapid_failure_window),
     )
 
 
@@ -102,14 +121,43 @@ def build_exporter(config: ExporterConfigV1Alpha1) -> Exporter:
 async def create_exporter(
     config: ExporterConfigV1Alpha1, *, standalone: bool = False
 ) -> AsyncGenerator[Exporter]:
-    """Yield the exporter that `config` describes, to serve without a controller.
+    """Yield the exporter that `config` describes, for its controller unless `standalone`.
 
-    Raises ConfigurationError unless `standalone`: this release has no controller to register with.
+    Raises ConfigurationError when the configuration lacks something that a controller needs.
     """
-    if not standalone:
-        message = "an exporter of this release serves directly: use --tls-grpc-listener"
+    yield build_exporter(config, None if standalone else controller_channel(config))
+
+
+async def serve_exporter(config: ExporterConfigV1Alpha1) -> None:
+    """Serve as the controller's exporter that `config` describes; see `Exporter.serve`."""
+    async with create_exporter(config) as exporter:
+        await exporter.serve()
+
+
+def controller_channel(config: ExporterConfigV1Alpha1) -> ChannelFactory:
+    """Return what connects the exporter of `config` to its controller.
+
+    The token is the one that the file has when a call is made, so a renewed one needs no restart.
+    Raises ConfigurationError when the configuration lacks something that a controller needs.
+    """
+    endpoint, token, metadata = config.endpoint, config.token, config.metadata
+    given = {"endpoint": endpoint, "token": token, "metadata.namespace": metadata.namespace}
+    missing = [key for key, value in given.items() if not value]
+    if not (endpoint and token and metadata.namespace):
+        where = config.path or f"exporter '{config.alias}'"
+        message = f"{where}: a controller needs {' and '.join(missing)}"
         raise ConfigurationError(message)
-    yield build_exporter(config)
+    split_target(endpoint)
+    current = CurrentToken(token, config.path)
+    identity = identity_credentials(current, "Exporter", metadata.namespace, metadata.name)
+    options = {**CONTROLLER_OPTIONS, **config.grpcOptions}
+
+    async def connect() -> Channel:
+        transport = await ssl_channel_credentials(endpoint, config.tls)
+        credentials = grpc.composite_channel_credentials(transport, identity)
+        return aio_secure_channel(endpoint, credentials, options)
+
+    return connect
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from jumpstarter.client import DriverClient
 from jumpstarter.client.client import client_from_path
 from jumpstarter.config.exporter import ExporterConfigV1Alpha1
 from jumpstarter.driver import Driver, export, exportstream
+from jumpstarter.exporter import Exporter
 from jumpstarter.local import (
     create_exporter,
     local_session,
@@ -27,6 +28,7 @@ from jumpstarter.local import (
 )
 from jumpstarter.model import machine
 from jumpstarter.model.errors import ConfigurationError, HookExecutionError
+from jumpstarter.model.rapid_failures import RapidFailures
 from jumpstarter.plugins import installed
 from jumpstarter.rpc.portal import open_portal
 from jumpstarter.streams.memory import create_memory_stream
@@ -225,13 +227,44 @@ async def test_an_exporter_that_serves_by_itself():
             assert session.motd == "welcome"
 
 
-async def test_an_exporter_needs_a_place_to_serve():
-    async def create() -> None:
-        async with create_exporter(config_of()):
-            raise AssertionError
+async def created(config: ExporterConfigV1Alpha1) -> Exporter:
+    async with create_exporter(config) as exporter:
+        return exporter
 
-    with pytest.raises(ConfigurationError, match="use --tls-grpc-listener"):
-        await create()
+
+async def test_an_exporter_needs_what_a_controller_asks_for():
+    config = config_of()
+    with pytest.raises(ConfigurationError, match="a controller needs endpoint and token"):
+        await created(config)
+    config.endpoint, config.token = "lab", "secret"
+    config.metadata.namespace = None
+    with pytest.raises(ConfigurationError, match=r"a controller needs metadata\.namespace$"):
+        await created(config)
+    config.metadata.namespace = "lab"
+    config.endpoint = "https://lab"
+    with pytest.raises(ConfigurationError, match="'https://lab' is not an address"):
+        await created(config)
+
+
+async def test_an_exporter_is_what_its_configuration_says():
+    config = config_of()
+    config.endpoint, config.token, config.metadata.namespace = "lab:1", "secret", "lab"
+    config.grpcOptions["grpc.max_send_message_length"] = 7
+    config.tls.ca = "certificate"
+    config.exit_on_lease_end = True
+    config.failure_detection.max_rapid_failures = 3
+    config.failure_detection.rapid_failure_window = 9
+    exporter = await created(config)
+    assert exporter.channel_factory is not None
+    assert (exporter.tls.ca, exporter.grpc_options) == ("certificate", config.grpcOptions)
+    assert exporter.exit_on_lease_end
+    assert exporter.failures == RapidFailures(3, 9)
+
+
+async def test_an_exporter_by_itself_has_no_leases_to_serve():
+    async with create_exporter(config_of(), standalone=True) as exporter:
+        with pytest.raises(ConfigurationError, match="its file needs endpoint and token"):
+            await exporter.serve()
 
 
 def hooks_of(tmp_path: Path, before: str, after: str, on_failure: str = "warn") -> str:

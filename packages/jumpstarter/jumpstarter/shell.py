@@ -11,8 +11,10 @@ import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from jumpstarter.config import env as names
 
@@ -43,6 +45,14 @@ class Leased(Protocol):
     def exporter_labels(self) -> Mapping[str, str]:
         """The exporter's labels."""
         ...
+
+    @property
+    def lease_ended(self) -> bool:
+        """Whether its time is over already."""
+        ...
+
+    lease_ending_callback: Any
+    """Called with the lease and the time that is left: once before its end, once at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +146,20 @@ def launch_shell(  # noqa: PLR0913 - public API
         if motd:
             sys.stdout.write(f"{motd.rstrip()}\n")
             sys.stdout.flush()
-    return _run(plan.argv, {**os.environ, **variables, **plan.environment, **(extra or {})})
+    environment = {**os.environ, **variables, **plan.environment, **(extra or {})}
+    return _run(plan.argv, environment, lease)
 
 
-def _run(argv: Sequence[str], environment: Mapping[str, str]) -> int:
+def lease_ending_handler(
+    process: "subprocess.Popen[bytes]", lease: object, remaining: timedelta
+) -> None:
+    """Let a shell hang up when its lease has no time left."""
+    del lease
+    if remaining <= timedelta(0):
+        process.send_signal(signal.SIGHUP)
+
+
+def _run(argv: Sequence[str], environment: Mapping[str, str], lease: Leased | None) -> int:
     with _signals_for_child() as child_exists:
         try:
             child = subprocess.Popen(argv, env=environment)
@@ -151,6 +171,10 @@ def _run(argv: Sequence[str], environment: Mapping[str, str]) -> int:
             return NOT_EXECUTABLE
         with child:
             child_exists(child)
+            if lease is not None:
+                lease.lease_ending_callback = partial(lease_ending_handler, child)
+                if lease.lease_ended:
+                    lease_ending_handler(child, lease, timedelta(0))
             code = child.wait()
     return code if code >= 0 else 128 - code
 

@@ -8,7 +8,9 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,6 +68,18 @@ class Lease:
     name: str = "lease-1"
     exporter_name: str = "desk"
     exporter_labels: Mapping[str, str] = field(default_factory=lambda: {"b": "2", "a": "1"})
+    lease_ended: bool = False
+    lease_ending_callback: Any = None
+
+
+class EndingLease(Lease):
+    """Tells of its end as soon as somebody wants to know: first that it is near."""
+
+    def __setattr__(self, name: str, value: Any):
+        object.__setattr__(self, name, value)
+        if name == "lease_ending_callback" and value is not None:
+            value(self, timedelta(minutes=5))
+            value(self, timedelta(0))
 
 
 @pytest.mark.parametrize(
@@ -172,6 +186,21 @@ def test_command_is_told_of_the_lease(launch: Launch, capfd: pytest.CaptureFixtu
     script = 'echo "$JMP_LEASE $JMP_EXPORTER $JMP_EXPORTER_LABELS"'
     assert launch("sh", "-c", script, lease=Lease()) == 0
     assert capfd.readouterr().out == "lease-1 desk a=1,b=2\n"
+
+
+@pytest.mark.parametrize("lease", [EndingLease(), Lease(lease_ended=True)])
+def test_shell_hangs_up_when_the_lease_is_over(launch: Launch, lease: Lease):
+    assert launch("sleep", "60", lease=lease) == 128 + signal.SIGHUP
+
+
+def test_warning_of_the_end_is_not_the_end(launch: Launch):
+    class Near(EndingLease):
+        def __setattr__(self, name: str, value: Any):
+            object.__setattr__(self, name, value)
+            if name == "lease_ending_callback" and value is not None:
+                value(self, timedelta(seconds=1))
+
+    assert launch("sh", "-c", "exit 3", lease=Near()) == 3
 
 
 def test_secrets_stand_in_no_arguments(launch: Launch, capfd: pytest.CaptureFixture[str]):

@@ -62,7 +62,13 @@ SHELLS = pytest.mark.parametrize("complete", [bash, zsh, fish])
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("jmp ", ["completion", "config", "driver", "exporter", "run", "shell", "version"]),
+        (
+            "jmp ",
+            [
+                *("admin", "auth", "completion", "config", "create", "delete", "driver"),
+                *("exporter", "get", "lab", "login", "run", "shell", "update", "version", "why"),
+            ],
+        ),
         ("jmp co", ["completion", "config"]),
         ("jmp config exporter ", ["create", "delete", "edit", "list"]),
         ("jmp shell --exporter ", ["board", "desk"]),

@@ -2,26 +2,39 @@
 
 from collections.abc import Sequence
 
-import anyio
-from jumpstarter.client.client import fetch_report
+from jumpstarter.client.client import watched
 from jumpstarter.config import env
+from jumpstarter.rpc.portal import open_portal
 from jumpstarter.shell import launch_shell
 
 from jumpstarter_cli.addresses import Address
 from jumpstarter_cli.interrupts import interruptible
+from jumpstarter_cli.logs import show_exporter_logs
 
 _DIRECT = {env.JMP_EXPORTER: "direct", env.JMP_LEASE: "direct"}
 
 
 def direct_shell(
-    address: Address, command: Sequence[str], *, insecure: bool, passphrase: str | None
+    address: Address,
+    command: Sequence[str],
+    *,
+    insecure: bool,
+    passphrase: str | None,
+    exporter_logs: bool,
 ) -> int:
     """Reach the exporter, then run a shell or command and return its exit code.
 
     Raises ExporterUnreachableError when nobody answers, ConnectionError when it refuses.
     """
-    with interruptible():
-        motd = anyio.run(_greet, address, insecure, passphrase)
+    show_exporter_logs(everything=exporter_logs)
+    seen = watched(
+        str(address), show_all_logs=exporter_logs, insecure=insecure, passphrase=passphrase
+    )
+    with (
+        interruptible(),
+        open_portal() as portal,
+        portal.wrap_async_context_manager(seen) as report,
+    ):
         return launch_shell(
             str(address),
             "direct",
@@ -31,12 +44,6 @@ def direct_shell(
             command=command,
             insecure=insecure,
             passphrase=passphrase,
-            motd=motd,
+            motd=report.motd or None,
             extra=_DIRECT,
         )
-
-
-async def _greet(address: Address, insecure: bool, passphrase: str | None) -> str | None:  # noqa: FBT001 - anyio.run passes no names
-    """Return what the exporter tells those who enter a shell."""
-    report = await fetch_report(str(address), insecure=insecure, passphrase=passphrase)
-    return report.motd or None

@@ -74,6 +74,7 @@ def test_show_describes_a_driver_from_its_class(desk: Desk):
         ["on() -> str", "call", "Light it."],
         ["shatter() -> None", "call", "Fail as a driver does."],
         ["vanish() -> None", "call", "End the exporter without a word."],
+        ["whisper() -> None", "call", "Write to the log."],
         [
             "burn() -> AsyncGenerator[int, None]",
             "streaming call",

@@ -14,8 +14,7 @@ from jumpstarter.model.errors import ConfigurationError
 from jumpstarter_cli.actions.exporter import report_problems
 from jumpstarter_cli.exporter_files import exporter_paths
 from jumpstarter_cli.output import NOTHING, print_data, print_lines, print_table
-
-_INSECURE = "A controller that is not verified can be anybody. Go on without verifying it?"
+from jumpstarter_cli.questions import ask, confirm_insecure
 
 
 class CreateOptions(TypedDict):
@@ -91,33 +90,25 @@ def delete(alias: str, output: str | None) -> int:
 
 def _answered(given: CreateOptions) -> ExporterConfigV1Alpha1:
     """Return the configuration that the options and the answers to our questions make."""
-    ask = not given["nointeractive"]
+    ask_for = not given["nointeractive"]
     namespace = given["namespace"] or env.text(os.environ, env.JMP_NAMESPACE) or "default"
     name = given["name"] or env.text(os.environ, env.JMP_NAME) or given["alias"]
     endpoint, token = given["endpoint"] or "", given["token"] or ""
-    if ask and given["namespace"] is None:
-        namespace = _ask("Namespace", namespace)
-    if ask and given["name"] is None:
-        name = _ask("Name", name)
-    if ask and given["endpoint"] is None:
-        endpoint = _ask("Controller, host:port, or nothing without a lab", "")
-    if ask and given["token"] is None and endpoint:
-        token = _ask("Token", "", hidden=True)
-    if ask and given["insecure_tls"]:
-        click.confirm(_INSECURE, abort=True, err=True)
+    if ask_for and given["namespace"] is None:
+        namespace = ask("Namespace", namespace)
+    if ask_for and given["name"] is None:
+        name = ask("Name", name)
+    if ask_for and given["endpoint"] is None:
+        endpoint = ask("Controller, host:port, or nothing without a lab")
+    if ask_for and given["token"] is None and endpoint:
+        token = ask("Token", hidden=True)
+    confirm_insecure(insecure=given["insecure_tls"], nointeractive=given["nointeractive"])
     return ExporterConfigV1Alpha1(
         alias=given["alias"],
         metadata=ObjectMeta(namespace=namespace, name=name),
         endpoint=endpoint or None,
         token=token or None,
         tls=TLSConfigV1Alpha1(insecure=given["insecure_tls"]),
-    )
-
-
-def _ask(question: str, default: str, *, hidden: bool = False) -> str:
-    # On standard error, so that `-o path` leaves the path alone on standard output.
-    return click.prompt(
-        question, default=default, show_default=bool(default), hide_input=hidden, err=True
     )
 
 

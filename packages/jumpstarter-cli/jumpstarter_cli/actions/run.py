@@ -1,4 +1,4 @@
-"""`jmp run`: where the exporter is to listen, and how that is protected."""
+"""`jmp run`: for a controller, or where the exporter is to listen and how that is protected."""
 
 import os
 from pathlib import Path
@@ -29,6 +29,7 @@ class RunOptions(TypedDict):
     tls_key: Path | None
     passphrase: str | None
     passphrase_file: Path | None
+    exit_on_lease_end: bool
 
 
 def run(*, log: LogChoice, **given: Unpack[RunOptions]) -> int:
@@ -39,16 +40,38 @@ def run(*, log: LogChoice, **given: Unpack[RunOptions]) -> int:
     file = chosen_file(given["exporter"], given["exporter_config"])
     if file is None:
         raise click.UsageError("say which exporter: --exporter-config FILE or --exporter ALIAS")
-    if given["tls_grpc_listener"] is None:
-        raise click.UsageError("say where to listen: --tls-grpc-listener [HOST:]PORT")
-    listener = Listener(
-        parse_address(given["tls_grpc_listener"], "--tls-grpc-listener", default_host=LOOPBACK),
+    listener = _listener(given)
+    put_j_on_path(os.environ)
+    log_to_service(log)
+    ends = given["exit_on_lease_end"]
+    if listener is None:
+        return deferred("actions.leasing:serve_leases")(file, exit_on_lease_end=ends)
+    return deferred("actions.serving:serve")(file, listener, exit_on_lease_end=ends)
+
+
+def _listener(given: RunOptions) -> Listener | None:
+    where = given["tls_grpc_listener"]
+    if where is None:
+        _refuse_without_listener(given)
+        return None
+    return Listener(
+        parse_address(where, "--tls-grpc-listener", default_host=LOOPBACK),
         _certificate(given["tls_cert"], given["tls_key"], insecure=given["tls_grpc_insecure"]),
         chosen_passphrase(given["passphrase"], given["passphrase_file"], os.environ),
     )
-    put_j_on_path(os.environ)
-    log_to_service(log)
-    return deferred("actions.serving:serve")(file, listener)
+
+
+def _refuse_without_listener(given: RunOptions) -> None:
+    options = {
+        "--tls-grpc-insecure": given["tls_grpc_insecure"],
+        "--tls-cert": given["tls_cert"] is not None,
+        "--tls-key": given["tls_key"] is not None,
+        "--passphrase": given["passphrase"] is not None,
+        "--passphrase-file": given["passphrase_file"] is not None,
+    }
+    for option, is_given in options.items():
+        if is_given:
+            raise click.UsageError(f"{option} needs --tls-grpc-listener")
 
 
 def _certificate(chain: Path | None, key: Path | None, *, insecure: bool) -> Certificate | None:

@@ -24,13 +24,14 @@ logger = logging.getLogger(__name__)
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def serve(file: ExporterFile, listener: Listener) -> int:
+def serve(file: ExporterFile, listener: Listener, *, exit_on_lease_end: bool) -> int:
     """Serve the exporter that `file` describes until a signal; return the exit code.
 
     Raises ConfigurationError for a wrong file or certificate, OSError when the address cannot be
     had, HookExecutionError when a hook must stop it.
     """
     config = load(file)
+    config.exit_on_lease_end = config.exit_on_lease_end or exit_on_lease_end
     credentials = server_credentials(listener.certificate)
     danger = listener.danger()
     if danger is not None:

@@ -20,14 +20,20 @@ from jumpstarter_cli.options import FILE, exporter_options, passphrase_options
 @click.option("--tls-cert", type=FILE, metavar="FILE", help="Certificate, with its chain, as PEM")
 @click.option("--tls-key", type=FILE, metavar="FILE", help="Private key of the certificate, as PEM")
 @passphrase_options
+@click.option("--exit-on-lease-end", is_flag=True, help="Stop when the first lease has ended")
 @click.pass_obj
 def run(log: object, **given: Any) -> int:  # noqa: ANN401 - what the options above make
-    """Run an exporter that listens for a client.
+    """Run an exporter, for its controller or for a client that connects to it.
 
-    Prints its address when it is ready, and serves one session after the other, each with new
-    drivers and with its hooks around it, until SIGINT, SIGTERM or SIGHUP. Then the session ends
-    with its afterLease hook, and the exit code is 0. A second signal ends the program at once.
+    The controller is the one that the exporter's file names. With --tls-grpc-listener there is
+    none: the exporter listens, and prints its address when it is ready.
 
-    The exit code is 1 when the exporter cannot start, or when a hook stops it.
+    It serves one session after the other, each with new drivers and with its hooks around it, until
+    SIGINT or SIGTERM. Then the session ends with its afterLease hook, the controller is told, and
+    the exit code is 0. With SIGHUP a lease of the controller goes on to its end first. A second
+    signal ends the program at once. A controller that is away is waited for; what runs goes on.
+
+    The exit code is 1 when the exporter cannot start, when its controller has never accepted it,
+    when a hook stops it, or when lease after lease cannot be served.
     """
     return deferred("actions.run:run")(log=log, **given)

@@ -1,7 +1,7 @@
 """Driver clients: what tests and authors of drivers import.
 
-`DriverClient` is at hand. Connecting and flashing need more modules, which are loaded when they are
-first asked for; `__init__.pyi` tells type checkers the same names.
+`DriverClient` is at hand. Connecting, leasing and flashing need more modules, which are loaded when
+they are first asked for; `__init__.pyi` tells type checkers the same names.
 """
 
 from importlib import import_module
@@ -10,6 +10,8 @@ from .base import DriverClient as DriverClient
 
 _HOMES = {
     "client_from_path": "jumpstarter.client.client",
+    "Lease": "jumpstarter.client.lease",
+    "DirectLease": "jumpstarter.client.direct",
     "FlasherClient": "jumpstarter.client.flasher",
     "FlasherClientInterface": "jumpstarter.client.flasher",
 }

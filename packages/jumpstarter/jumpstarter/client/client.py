@@ -21,6 +21,7 @@ from jumpstarter.rpc.stub import MetadataEntries, MultipathExporterStub
 from jumpstarter.rpc.unary import answer
 
 from .base import DriverClient
+from .logs import log_stream
 from .tree import Surroundings, build_client
 
 MAX_PORT: Final = 65535
@@ -82,14 +83,30 @@ async def client_from_channel(
     return build_client(report, Surroundings(stub, portal, stack, allow, unsafe))
 
 
-async def fetch_report(
-    path: str | Path, *, insecure: bool = False, passphrase: str | None = None
-) -> jumpstarter_pb2.GetReportResponse:
+async def fetch_report(path: str | Path) -> jumpstarter_pb2.GetReportResponse:
     """Return what the exporter at `path` reports, without a client; raises as above."""
+    async with connect(await _target(str(path), SystemTrust(), None, insecure=False)) as channel:
+        return await _report(MultipathExporterStub([channel]), str(path))
+
+
+@asynccontextmanager
+async def watched(
+    path: str | Path,
+    *,
+    show_all_logs: bool,
+    insecure: bool = False,
+    passphrase: str | None = None,
+) -> AsyncGenerator[jumpstarter_pb2.GetReportResponse]:
+    """Yield what the exporter at `path` reports, and follow its log meanwhile; raises as above.
+
+    Records go to local loggers, those of hooks always.
+    """
     target = await _target(str(path), SystemTrust(), None, insecure=insecure)
     async with connect(target) as channel:
         stub = MultipathExporterStub([channel], _passphrase_metadata(passphrase))
-        return await _report(stub, str(path))
+        report = await _report(stub, str(path))
+        async with log_stream(stub, show_all_logs=show_all_logs):
+            yield report
 
 
 async def fetch_motd(channel: Channel) -> str:

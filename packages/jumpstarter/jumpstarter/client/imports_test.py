@@ -64,7 +64,9 @@ def test_stub_file_names_what_is_fetched_on_demand():
     assert named == fetched | {"jumpstarter.client.base.DriverClient"}
 
 
-@pytest.mark.parametrize("name", ["FlasherClient", "FlasherClientInterface", "client_from_path"])
+@pytest.mark.parametrize(
+    "name", ["FlasherClient", "FlasherClientInterface", "client_from_path", "Lease", "DirectLease"]
+)
 def test_names_fetched_on_demand(name: str):
     program = (
         "import jumpstarter.client\n"

@@ -173,6 +173,25 @@ async def test_a_broken_stream_is_taken_up_again(records: Records):
     assert [text for _, _, text in records.lines] == ["one", "two"]
 
 
+def at(seconds: int, message: str) -> Response:
+    """Return a record that says when it was written."""
+    record = response(message)
+    record.timestamp.FromSeconds(seconds)
+    return record
+
+
+async def test_what_is_told_again_after_a_break_is_heard_once(records: Records):
+    before = [at(1, "tick"), at(2, "tick"), at(3, "boot")]
+    script = Script(before, [*before, at(4, "tick")], [*before, at(4, "tick"), at(5, "end")])
+    async with (
+        serving(script) as path,
+        stub_of(path) as stub,
+        log_stream(stub, show_all_logs=True),
+    ):
+        await records.arrival("end")
+    assert [text for _, _, text in records.lines] == ["tick", "tick", "boot", "tick", "end"]
+
+
 @pytest.mark.parametrize("status", [grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.CANCELLED])
 async def test_exporter_without_a_log(status: grpc.StatusCode):
     script = Script(then=status)

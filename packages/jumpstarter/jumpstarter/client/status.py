@@ -14,7 +14,7 @@ from jumpstarter.model.status import READY_OR_HOOK, ExporterStatus
 from jumpstarter.rpc.unary import answer
 
 from .errors import cause, stream_error
-from .status_monitor import StatusMonitor
+from .status_monitor import StatusAnswer, StatusMonitor, ask_status
 
 END_SESSION_SECONDS: Final = 5.0
 POLL_SECONDS: Final = 0.5
@@ -52,16 +52,8 @@ class StatusCalls:
 
     async def get_status_async(self) -> ExporterStatus | None:
         """Return the exporter's status, or None for one that has no such call."""
-        if not self._has_status:
-            return None
-        try:
-            response = await answer(self.stub.GetStatus(jumpstarter_pb2.GetStatusRequest()))
-        except AioRpcError as error:
-            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
-                self._has_status = False
-                return None
-            raise stream_error(error) from cause(error)
-        return ExporterStatus.from_proto(response.status)
+        found = await self._status_after(None)
+        return None if found is None else found.status
 
     async def check_exporter_status(self) -> None:
         """Raise ExporterNotReady when the exporter's status admits no calls."""
@@ -73,7 +65,7 @@ class StatusCalls:
     async def wait_for_lease_ready(self, timeout: float = 300.0) -> None:  # noqa: ASYNC109 - public API
         """Return when calls are accepted, when a hook failed, or after `timeout` seconds."""
         with anyio.move_on_after(timeout):
-            await self._poll(_READY_OR_FAILED)
+            await self._reach(_READY_OR_FAILED)
 
     async def wait_for_hook_status(
         self,
@@ -82,7 +74,7 @@ class StatusCalls:
     ) -> bool:
         """Return whether the exporter reached `target_status` within `timeout` seconds."""
         with anyio.move_on_after(timeout):
-            return await self._poll(_FAILED | {target_status}) in {target_status, None}
+            return await self._reach(_FAILED | {target_status}) in {target_status, None}
         return False
 
     async def wait_for_lease_ready_monitored(self, timeout: float = 300.0) -> None:  # noqa: ASYNC109 - public API
@@ -117,7 +109,10 @@ class StatusCalls:
     async def status_monitor_async(
         self, poll_interval: float = 0.3
     ) -> AsyncGenerator[StatusMonitor]:
-        """Yield a monitor that asks for the status every `poll_interval` seconds."""
+        """Yield a monitor of the status.
+
+        It is told of each change, or asks every `poll_interval` seconds where nobody tells.
+        """
         async with StatusMonitor(self.stub, poll_interval) as monitor:
             before, self._monitor = self._monitor, monitor
             try:
@@ -131,11 +126,25 @@ class StatusCalls:
             raise RuntimeError(message)
         return self._monitor
 
-    async def _poll(self, wanted: frozenset[ExporterStatus]) -> ExporterStatus | None:
+    async def _reach(self, wanted: frozenset[ExporterStatus]) -> ExporterStatus | None:
         """Return the first status in `wanted`, or None from an exporter that has no status."""
+        known = None
         while True:
-            status = await self.get_status_async()
-            if status is None or status in wanted:
-                return status
-            # The protocol has no call that tells of a change.
-            await anyio.sleep(POLL_SECONDS)
+            found = await self._status_after(known)
+            if found is None or found.status in wanted:
+                return None if found is None else found.status
+            if known is not None and not found.told:
+                # An exporter of release 0.9.0 does not tell of a change.
+                await anyio.sleep(POLL_SECONDS)
+            known = found.version
+
+    async def _status_after(self, known: int | None) -> StatusAnswer | None:
+        if not self._has_status:
+            return None
+        try:
+            return await ask_status(self.stub, known)
+        except AioRpcError as error:
+            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                self._has_status = False
+                return None
+            raise stream_error(error) from cause(error)

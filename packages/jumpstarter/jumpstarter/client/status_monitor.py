@@ -1,6 +1,11 @@
-"""Watches an exporter's status by asking for it: no call of the protocol tells of a change."""
+"""Watches an exporter's status: an exporter of ours tells of each change, others are asked.
+
+The protocol has no call that tells. But a question may say which version it knows, and then an
+exporter of ours answers it when there is another.
+"""
 
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -9,13 +14,47 @@ import grpc
 from grpc.aio import AioRpcError
 from jumpstarter_protocol import jumpstarter_pb2
 
-from jumpstarter.model.status import ExporterStatus
+from jumpstarter.model.status import HOLD_SECONDS, STATUS_AFTER_KEY, ExporterStatus
 from jumpstarter.rpc.unary import answer
 from jumpstarter.streams.background import background_tasks
 
 CALL_SECONDS: Final = 5.0
-MAX_SILENT: Final = 20
-"""Calls without an answer in a row after which the connection counts as lost."""
+SILENT_SECONDS: Final = 100.0
+"""Seconds without any answer after which the connection counts as lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusAnswer:
+    """What an exporter says of its status, and whether it has told, or was only asked."""
+
+    response: jumpstarter_pb2.GetStatusResponse
+    told: bool
+
+    @property
+    def status(self) -> ExporterStatus:
+        """The status."""
+        return ExporterStatus.from_proto(self.response.status)
+
+    @property
+    def version(self) -> int:
+        """The number of the change that led to it."""
+        return self.response.status_version
+
+
+async def ask_status(
+    stub: Any,  # noqa: ANN401 - either generated stub
+    known: int | None,
+    timeout: float | None = None,  # noqa: ASYNC109 - that of the call
+) -> StatusAnswer:
+    """Return the status, if the exporter can as soon as its version is not `known`.
+
+    Raises AioRpcError.
+    """
+    metadata = () if known is None else ((STATUS_AFTER_KEY, str(known)),)
+    call = stub.GetStatus(jumpstarter_pb2.GetStatusRequest(), timeout=timeout, metadata=metadata)
+    response = await answer(call)
+    held = known is not None and STATUS_AFTER_KEY in dict(await call.initial_metadata())
+    return StatusAnswer(response, held)
 
 
 class StatusMonitor(AbstractAsyncContextManager["StatusMonitor"]):
@@ -72,12 +111,11 @@ class StatusMonitor(AbstractAsyncContextManager["StatusMonitor"]):
         return await self.wait_for_any_of([target], timeout) is target
 
     async def _watch(self) -> None:
-        silent = 0
-        while silent < MAX_SILENT:
+        silent, known = 0.0, None
+        while silent < SILENT_SECONDS:
+            seconds = CALL_SECONDS + (0 if known is None else HOLD_SECONDS)
             try:
-                response = await answer(
-                    self._stub.GetStatus(jumpstarter_pb2.GetStatusRequest(), timeout=CALL_SECONDS)
-                )
+                found = await ask_status(self._stub, known, seconds)
             except AioRpcError as error:
                 if error.code() is grpc.StatusCode.UNIMPLEMENTED:
                     # An exporter without statuses is one that is always ready.
@@ -85,15 +123,13 @@ class StatusMonitor(AbstractAsyncContextManager["StatusMonitor"]):
                     return
                 if error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
                     break
-                silent += 1
+                silent += seconds
                 continue
-            silent = 0
-            self._set(
-                ExporterStatus.from_proto(response.status),
-                response.message,
-                response.status_version,
-            )
-            await anyio.sleep(self._interval)
+            silent = 0.0
+            self._set(found.status, found.response.message, found.version)
+            if known is not None and not found.told:
+                await anyio.sleep(self._interval)
+            known = found.version
         self.connection_lost = True
         self._notify()
 

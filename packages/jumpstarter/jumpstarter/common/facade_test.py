@@ -20,7 +20,9 @@ SURFACE = {
     ),
     "jumpstarter.driver.flasher": "FlasherInterface",
     "jumpstarter.driver.base": "Driver SUPPORTED_CONTENT_ENCODINGS",
-    "jumpstarter.client": "DriverClient FlasherClient FlasherClientInterface client_from_path",
+    "jumpstarter.client": (
+        "DriverClient FlasherClient FlasherClientInterface client_from_path Lease DirectLease"
+    ),
     "jumpstarter.client.base": "DriverClient StubDriverClient",
     "jumpstarter.client.core": (
         "AsyncDriverClient DriverError DriverMethodNotImplemented DriverInvalidArgument "
@@ -33,6 +35,10 @@ SURFACE = {
         "_http_url_adapter _local_file_adapter _parse_path"
     ),
     "jumpstarter.client.client": "client_from_path client_from_channel fetch_motd",
+    "jumpstarter.client.grpc": (
+        "ClientService MultipathExporterStub Exporter ExporterList Lease LeaseList WithOptions"
+    ),
+    "jumpstarter.client.lease": "Lease DirectLease",
     "jumpstarter.client.exceptions": "LeaseError",
     "jumpstarter.client.selectors": (
         "parse_label_selector extract_match_labels_filter selector_contains"
@@ -49,7 +55,7 @@ SURFACE = {
         "ReauthenticationFailed FileNotFoundError MissingDriverError"
     ),
     "jumpstarter.common.utils": (
-        "serve env launch_shell serve_async env_with_metadata ExporterMetadata"
+        "serve env launch_shell serve_async env_with_metadata ExporterMetadata lease_ending_handler"
     ),
     "jumpstarter.common.oci": (
         "OciCredentials resolve_oci_credentials parse_oci_registry read_auth_file_credentials"

@@ -6,3 +6,4 @@ from jumpstarter.local import env_with_metadata as env_with_metadata
 from jumpstarter.local import launch_shell as launch_shell
 from jumpstarter.local import serve as serve
 from jumpstarter.local import serve_async as serve_async
+from jumpstarter.shell import lease_ending_handler as lease_ending_handler

@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from jumpstarter.config import env, files, locations
+from jumpstarter.config.client_access import ClientAccess
 from jumpstarter.config.client_sections import (
     ClientConfigV1Alpha1Drivers,
     ClientConfigV1Alpha1Lease,
@@ -32,7 +33,6 @@ from jumpstarter.config.documents import dump, parse
 from jumpstarter.config.findings import TOLD, Location, validation_problems
 from jumpstarter.config.loading import field_keys, read_document, validated
 from jumpstarter.config.metadata import API_VERSION, ObjectMeta, filled
-from jumpstarter.config.options import GrpcOptions
 from jumpstarter.config.problems import failure, suggestion
 from jumpstarter.config.shell import ShellConfigV1Alpha1
 from jumpstarter.config.tls import TLSConfigV1Alpha1
@@ -54,26 +54,10 @@ _INTERNAL = {"alias", "path"}
 _LISTING = "jmp config client list"
 
 
-class ClientConfigV1Alpha1(BaseModel):
+class ClientConfigV1Alpha1(ClientAccess):
     """A client: who it is, which controller it uses, which driver clients it may load."""
 
-    model_config = ConfigDict(extra="forbid", title="Jumpstarter client", hide_input_in_errors=True)
-
     CLIENT_CONFIGS_PATH: ClassVar[Path] = locations.CONFIG_PATH / "clients"
-
-    alias: str = "default"
-    path: Path | None = None
-    apiVersion: Literal["jumpstarter.dev/v1alpha1"] = API_VERSION  # noqa: N815 - the file's key
-    kind: Literal["ClientConfig"] = "ClientConfig"
-    metadata: ObjectMeta
-    endpoint: str | None = None
-    tls: TLSConfigV1Alpha1 = Field(default_factory=TLSConfigV1Alpha1)
-    token: str | None = Field(default=None, repr=False)
-    refresh_token: str | None = Field(default=None, repr=False)
-    grpcOptions: GrpcOptions = Field(default_factory=dict[str, str | int])  # noqa: N815 - the file's key
-    drivers: ClientConfigV1Alpha1Drivers = Field(default_factory=ClientConfigV1Alpha1Drivers)
-    shell: ShellConfigV1Alpha1 = Field(default_factory=ShellConfigV1Alpha1)
-    leases: ClientConfigV1Alpha1Lease = Field(default_factory=ClientConfigV1Alpha1Lease)
 
     @model_validator(mode="before")
     @classmethod

@@ -272,6 +272,12 @@ class ExporterConfigV1Alpha1(BaseModel):
 
         return local.create_exporter(self, standalone=standalone)
 
+    def serve(self):  # noqa: ANN201 - inferred: the type lives in the layer above
+        """Serve the leases of the controller, for ever; returns what is to be awaited."""
+        from jumpstarter import local  # noqa: PLC0415 - builds what this only describes
+
+        return local.serve_exporter(self)
+
     @classmethod
     def _user_path(cls, alias: str) -> Path:
         cls.validate_alias(alias)

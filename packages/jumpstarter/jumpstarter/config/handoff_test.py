@@ -66,3 +66,8 @@ async def test_drivers_are_served_on_the_running_loop(config: ExporterConfigV1Al
 async def test_an_exporter_is_created(config: ExporterConfigV1Alpha1) -> None:
     async with config.create_exporter(standalone=True) as exporter:
         assert isinstance(exporter, Exporter)
+
+
+async def test_an_exporter_serves_for_its_controller(config: ExporterConfigV1Alpha1) -> None:
+    with pytest.raises(ConfigurationError, match="a controller needs endpoint and token"):
+        await config.serve()

@@ -10,7 +10,7 @@ import pytest
 from jumpstarter.client import DriverClient
 from jumpstarter.driver import Driver, export
 from jumpstarter.local import serve
-from jumpstarter.model.errors import DriverInvalidArgument
+from jumpstarter.model.errors import DriverError, DriverInvalidArgument
 from jumpstarter.streams.memory import create_memory_stream
 
 SIGNED = "http://127.0.0.1:1/image?signature=secret"
@@ -105,6 +105,9 @@ def test_a_handle_ends_with_its_stream(served: Served):
 
     with pytest.raises(LookupError):
         leave()
+    # The exporter may be about to learn of it: then this call finds a stream that breaks.
+    with pytest.raises(DriverError):
+        served.client.call("read", kept[0])
     with pytest.raises(DriverInvalidArgument, match="no such stream"):
         served.client.call("read", kept[0])
 

@@ -1,10 +1,11 @@
-"""An exporter without a controller: one session after the other wishes, hooks around it.
+"""An exporter: sessions of its drivers with hooks around them, for a controller or by itself.
 
-The session is served until it is asked to end, by its client's EndSession or by `stop`. Its hooks
-have a socket of their own, which accepts calls while the client's does not.
+A session is served until it is asked to end, by its client's EndSession or by `stop`, or by the
+controller whose lease it serves. Its hooks have a socket of their own, which accepts calls while
+the client's does not.
 """
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,20 +13,33 @@ from pathlib import Path
 import anyio
 import grpc
 from grpc.aio import ServerInterceptor
+from jumpstarter_protocol import jumpstarter_pb2
 
 from jumpstarter.config.hooks import HookConfigV1Alpha1
 from jumpstarter.driver.base import Driver
-from jumpstarter.model.errors import HookExecutionError
+from jumpstarter.model.errors import ConfigurationError, HookExecutionError
 from jumpstarter.model.machine import Hook
 from jumpstarter.model.metadata import Metadata
+from jumpstarter.model.rapid_failures import RapidFailures
 from jumpstarter.model.status import LogSource
+from jumpstarter.rpc.channels import SystemTrust, TLSSettings
 from jumpstarter.streams.background import background_tasks
 from jumpstarter.streams.listeners import TemporarySocket
 
+from .assignments import Assignments
+from .attachment import Attachment
+from .closing import close_drivers
 from .hooks import LOGGER_NAMES, HookExecutor, HookSurroundings
 from .lease_context import LeaseContext
+from .leases import LeaseServer
+from .link import ChannelFactory, open_link
 from .performer import Performer
+from .registered import RegisteredExporter
+from .reports import Outbox
+from .service import tree_reports
 from .session import Session
+from .stopping import Stopping, cancelled_by
+from .tunnels import RouterAccess
 
 STANDALONE = "standalone"
 """Name of the lease that hooks see where there is no controller to name one."""
@@ -38,21 +52,84 @@ _SOURCES = {
 
 @dataclass(kw_only=True)
 class Exporter(Metadata):
-    """Builds a driver tree with `device_factory` for each session and serves it."""
+    """Builds a driver tree with `device_factory` for each session and serves it.
+
+    With `channel_factory`, which connects to a controller, it can serve that controller's leases.
+    Routers are trusted as `tls` says.
+    """
 
     device_factory: Callable[[], Driver]
-    hooks: HookConfigV1Alpha1 = field(default_factory=HookConfigV1Alpha1)
+    channel_factory: ChannelFactory | None = None
+    tls: TLSSettings = field(default_factory=SystemTrust)
+    grpc_options: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
+    hook_executor: HookExecutor | None = None
     motd: str | None = None
+    exit_on_lease_end: bool = False
+    failures: RapidFailures = field(default_factory=RapidFailures)
+    """How often a controller may refuse this, or a lease not be served, before it gives up."""
     exit_code: int | None = field(default=None, init=False)
-    """Set when a hook's failure must stop the exporter."""
+    """Set when a failure must stop the exporter."""
 
     def __post_init__(self) -> None:
         """Prepare; nothing runs before a session is opened."""
-        self._stopping = anyio.Event()
+        self._hooks = self.hook_executor or HookExecutor(HookConfigV1Alpha1())
+        self._stopping = Stopping()
+        self._registered: RegisteredExporter | None = None
+        self._should_unregister = False
 
-    def stop(self) -> None:
-        """Let the session that is served end, with its afterLease hook."""
-        self._stopping.set()
+    def stop(
+        self,
+        wait_for_lease_exit: bool = False,  # noqa: FBT001, FBT002 - as release 0.9.0 has it
+        should_unregister: bool = False,  # noqa: FBT001, FBT002 - as release 0.9.0 has it
+        exit_code: int | None = None,
+    ) -> None:
+        """Let the session that is served end, with its afterLease hook, and the exporter after it.
+
+        With `wait_for_lease_exit` a lease goes on to its own end. With `should_unregister` the
+        controller is told, at once when the end does not wait.
+        """
+        self.exit_code = exit_code if self.exit_code is None else self.exit_code
+        self._should_unregister = self._should_unregister or should_unregister
+        self._stopping.stop(wait_for_lease_exit=wait_for_lease_exit)
+        if self._registered is not None:
+            self._registered.stop(should_unregister=should_unregister)
+
+    async def serve(self, registered: Callable[[], object] = lambda: None) -> None:
+        """Serve the leases of the controller until `stop`; survive the controller's absence.
+
+        `registered` is called when the controller knows of this exporter. Raises ConfigurationError
+        without a controller or when a driver cannot be built, ConnectionError of this package when
+        the controller keeps refusing the exporter from the beginning.
+        """
+        if self.channel_factory is None:
+            message = "this exporter has no controller: its file needs endpoint and token"
+            raise ConfigurationError(message)
+        registration = self._registration()
+        async with open_link(self.channel_factory) as link:
+            assignments = Assignments()
+            outbox = Outbox(link, assignments)
+            attachment = Attachment(link, registration, assignments, outbox, self.failures)
+            router = RouterAccess(self.tls, self.grpc_options)
+            leases = LeaseServer(
+                link, router, assignments, outbox, self._hooks, self._session, self._stopping
+            )
+            self._registered = RegisteredExporter(
+                attachment=attachment,
+                leases=leases,
+                failures=self.failures,
+                exit_on_lease_end=self.exit_on_lease_end,
+                should_unregister=self._should_unregister,
+            )
+            code = await self._registered.serve(registered)
+        self.exit_code = code if self.exit_code is None else self.exit_code
+
+    def _registration(self) -> jumpstarter_pb2.RegisterRequest:
+        root = self.device_factory()
+        try:
+            reports = tree_reports(root.enumerate())
+        finally:
+            close_drivers(root)
+        return jumpstarter_pb2.RegisterRequest(labels=self.labels, reports=reports)
 
     @asynccontextmanager
     async def open_unix(self) -> AsyncGenerator[tuple[Session, Path]]:
@@ -93,7 +170,8 @@ class Exporter(Metadata):
                 self._hooked(session, hook_path) as end_requested,
             ):
                 started(bound)
-                await self._until_either(end_requested)
+                async with cancelled_by(self._stopping.after_lease):
+                    await end_requested.wait()
 
     def _session(self) -> Session:
         session = Session(
@@ -108,7 +186,7 @@ class Exporter(Metadata):
         lease = LeaseContext(lease_name=STANDALONE, client_name=STANDALONE)
         session.end_requested = lease.end_session_requested
         around = HookSurroundings(hook_path, lease.lease_name, lease.client_name)
-        performer = Performer(session, HookExecutor(self.hooks), around)
+        performer = Performer(session, self._hooks, around)
         await performer.begin()
         if not performer.is_ready:
             self._fail(performer, Hook.BEFORE)
@@ -124,16 +202,6 @@ class Exporter(Metadata):
     def _fail(self, performer: Performer, hook: Hook) -> None:
         self.exit_code = performer.exit_code
         raise HookExecutionError(performer.failure, performer.on_failure, hook.value)
-
-    async def _until_either(self, end_requested: anyio.Event) -> None:
-        async with anyio.create_task_group() as tasks:
-
-            async def wait(event: anyio.Event) -> None:
-                await event.wait()
-                tasks.cancel_scope.cancel()
-
-            tasks.start_soon(wait, end_requested)
-            tasks.start_soon(wait, self._stopping)
 
 
 async def _end_when_asked(performer: Performer, end_requested: anyio.Event) -> None:

@@ -16,6 +16,7 @@ from jumpstarter.config.hooks import HookConfigV1Alpha1, HookInstanceConfigV1Alp
 from jumpstarter.conftest import Certificate
 from jumpstarter.exporter.conftest import Probe, client_for, stub_for, until
 from jumpstarter.exporter.exporter import Exporter
+from jumpstarter.exporter.hooks import HookExecutor
 from jumpstarter.model import errors, machine
 from jumpstarter.model.errors import HookExecutionError
 from jumpstarter.model.status import ExporterStatus, LogSource
@@ -52,7 +53,7 @@ def exporter_of(
     after: HookInstanceConfigV1Alpha1 | None = None,
 ) -> Exporter:
     hooks = HookConfigV1Alpha1(before_lease=before, after_lease=after)
-    return Exporter(device_factory=lambda: probe, hooks=hooks, motd="welcome")
+    return Exporter(device_factory=lambda: probe, hook_executor=HookExecutor(hooks), motd="welcome")
 
 
 async def test_a_session_without_hooks_is_ready_at_once():

@@ -35,14 +35,17 @@ MAX_LINE: Final = 65536
 
 _READ_SIZE: Final = 4096
 
+_NOT_PASSED_ON: Final = {"PS1", names.JMP_MOTD_FILE}
+
 
 @dataclass(frozen=True, slots=True)
 class HookSurroundings:
-    """What a hook is told: where it reaches the drivers, and whose lease it is."""
+    """What a hook is told: where it reaches the drivers, whose lease it is, where it may greet."""
 
     host: Path | str
     lease_name: str
     client_name: str
+    motd_file: Path | None = None
 
 
 def hook_argv(hook: HookInstanceConfigV1Alpha1) -> list[str]:
@@ -57,16 +60,21 @@ def hook_argv(hook: HookInstanceConfigV1Alpha1) -> list[str]:
 
 def hook_environment(environ: Mapping[str, str], around: HookSurroundings) -> dict[str, str]:
     """Return the variables of a hook: the exporter's own, and those of its session."""
-    kept = {key: value for key, value in environ.items() if key != "PS1"}
-    return kept | {
-        names.JUMPSTARTER_HOST: str(around.host),
-        names.JMP_DRIVERS_ALLOW: names.UNSAFE,
-        "LEASE_NAME": around.lease_name,
-        "CLIENT_NAME": around.client_name,
-        "TERM": "dumb",
-        "DEBIAN_FRONTEND": "noninteractive",
-        "GIT_TERMINAL_PROMPT": "0",
-    }
+    kept = {key: value for key, value in environ.items() if key not in _NOT_PASSED_ON}
+    greeting = {} if around.motd_file is None else {names.JMP_MOTD_FILE: str(around.motd_file)}
+    return (
+        kept
+        | greeting
+        | {
+            names.JUMPSTARTER_HOST: str(around.host),
+            names.JMP_DRIVERS_ALLOW: names.UNSAFE,
+            "LEASE_NAME": around.lease_name,
+            "CLIENT_NAME": around.client_name,
+            "TERM": "dumb",
+            "DEBIAN_FRONTEND": "noninteractive",
+            "GIT_TERMINAL_PROMPT": "0",
+        }
+    )
 
 
 class HookExecutor:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Never, Protocol, cast
+from typing import Any, Never, Protocol, TypeAlias, cast
 from uuid import UUID
 
 import anyio
@@ -32,7 +32,12 @@ from jumpstarter.model.frames import (
     STATE_REFUSED,
 )
 from jumpstarter.model.requests import parse_stream_request
-from jumpstarter.model.status import ExporterStatus, LogSource
+from jumpstarter.model.status import (
+    HOLD_SECONDS,
+    STATUS_AFTER_KEY,
+    ExporterStatus,
+    LogSource,
+)
 from jumpstarter.rpc.router_stream import RouterStream
 from jumpstarter.streams.broadcast import Broadcast
 from jumpstarter.streams.forwarding import copy_stream, relay, reset_stream
@@ -50,6 +55,9 @@ Context = ServicerContext[Any, Any]
 FAILURES = (Exception, SystemExit, asyncio.CancelledError)
 
 
+Rows: TypeAlias = "list[tuple[UUID, Driver | None, str | None, Driver]]"
+
+
 class Served(Protocol):
     """What the service needs of a session."""
 
@@ -57,7 +65,7 @@ class Served(Protocol):
     labels: dict[str, str]
     motd: str | None
     mapping: dict[UUID, Driver]
-    rows: list[tuple[UUID, Driver | None, str | None, Driver]]
+    rows: Rows
     state: SessionState
     log: Broadcast[logging.LogRecord]
     sources: dict[str, LogSource]
@@ -74,6 +82,10 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
         self._session = session
         self._allowed = allowed
 
+    def close(self) -> None:
+        """Accept no calls any more, in no status."""
+        self._allowed = frozenset[ExporterStatus]()
+
     @override
     async def GetReport(
         self, request: empty_pb2.Empty, context: Context
@@ -82,9 +94,7 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
         return jumpstarter_pb2.GetReportResponse(
             uuid=str(session.uuid),
             labels=session.labels,
-            reports=[
-                driver.report(parent=parent, name=name) for _, parent, name, driver in session.rows
-            ],
+            reports=tree_reports(session.rows),
             motd=session.motd or "",
         )
 
@@ -153,7 +163,12 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
     async def GetStatus(
         self, request: jumpstarter_pb2.GetStatusRequest, context: Context
     ) -> jumpstarter_pb2.GetStatusResponse:
-        now = self._session.state.current
+        known = _metadata(context).get(STATUS_AFTER_KEY)
+        if known is None:
+            now = self._session.state.current
+        else:
+            await context.send_initial_metadata(((STATUS_AFTER_KEY, "held"),))
+            now = await self._session.state.after(str(known), HOLD_SECONDS)
         return jumpstarter_pb2.GetStatusResponse(
             status=cast("Any", now.status.to_proto()),
             message=now.message,
@@ -188,6 +203,11 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
             message = f"no driver with uuid {uuid} in this session"
             raise MethodNotFoundError(message)
         return driver
+
+
+def tree_reports(rows: Rows) -> list[jumpstarter_pb2.DriverInstanceReport]:
+    """Return what is told about each driver of a tree, parents before their children."""
+    return [driver.report(parent=parent, name=name) for _, parent, name, driver in rows]
 
 
 async def carry(router: RouterStream, stream: ObjectStream[bytes]) -> None:

@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator
 import anyio
 import grpc
 import pytest
-from grpc.aio import AioRpcError, StreamStreamCall
-from jumpstarter_protocol import jumpstarter_pb2
+from grpc.aio import AioRpcError, Server, StreamStreamCall
+from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc
 
 from jumpstarter.client import DriverClient
 from jumpstarter.client.core import (
@@ -17,11 +17,16 @@ from jumpstarter.client.core import (
     ExporterNotReady,
 )
 from jumpstarter.exporter.conftest import Probe, client_for, opened, serve_probe, stub_for
+from jumpstarter.exporter.service import SessionService
+from jumpstarter.exporter.session import Session
 from jumpstarter.model.codes import MAX_DETAILS
 from jumpstarter.model.frames import REQUEST_KEY
 from jumpstarter.model.requests import DriverStreamRequest
+from jumpstarter.model.status import READY, ExporterStatus
 from jumpstarter.model.values import encode_value
+from jumpstarter.rpc.servers import serve, unix_bind
 from jumpstarter.rpc.stub import MultipathExporterStub
+from jumpstarter.streams.listeners import TemporarySocket
 from jumpstarter.streams.memory import create_memory_stream
 
 Code = grpc.StatusCode
@@ -42,6 +47,21 @@ async def stub(probe: Probe) -> AsyncGenerator[MultipathExporterStub]:
 async def client(probe: Probe) -> AsyncGenerator[DriverClient]:
     async with serve_probe(probe) as (_, path), client_for(path) as client:
         yield client
+
+
+async def test_a_socket_that_is_closed_accepts_no_call_that_has_arrived(probe: Probe):
+    with Session(root_device=probe) as session, TemporarySocket() as path:
+        session.update_status(ExporterStatus.LEASE_READY)
+        service = SessionService(session, READY)
+
+        def register(server: Server) -> None:
+            jumpstarter_pb2_grpc.add_ExporterServiceServicer_to_server(service, server)
+
+        async with serve(register, [unix_bind(path)]), client_for(path) as client:
+            assert await client.call_async("echo", 1) == 1
+            service.close()
+            with pytest.raises(ExporterNotReady):
+                await client.call_async("echo", 1)
 
 
 async def call(stub: MultipathExporterStub, uuid: str, method: str, *args: object) -> None:

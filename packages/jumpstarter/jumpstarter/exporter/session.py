@@ -126,12 +126,18 @@ class Session(Metadata, SourceRegistry):
 
         Clients wait while a hook runs: their socket accepts calls in LEASE_READY alone.
         """
-        with TemporarySocket() as main, TemporarySocket() as hook:
-            async with (
-                self._serve([unix_bind(main)], allowed=READY),
-                self._serve([unix_bind(hook)]),
-            ):
-                yield main, hook
+        async with self.serve_clients_async() as main, self.serve_unix_async() as hook:
+            yield main, hook
+
+    @asynccontextmanager
+    async def serve_clients_async(self) -> AsyncGenerator[Path]:
+        """Serve on a temporary Unix socket that accepts calls in LEASE_READY alone; yield its path.
+
+        Once the context is left no call has any effect, even one that had arrived already.
+        """
+        with TemporarySocket() as path:
+            async with self._serve([unix_bind(path)], allowed=READY):
+                yield path
 
     @asynccontextmanager
     async def serve_port_async(self, port: str) -> AsyncGenerator[None]:
@@ -197,7 +203,10 @@ class Session(Metadata, SourceRegistry):
 
         try:
             async with serve(register, binds, interceptors) as ports:
-                yield ports
+                try:
+                    yield ports
+                finally:
+                    service.close()
         finally:
             await self._let_end(service.in_progress)
 

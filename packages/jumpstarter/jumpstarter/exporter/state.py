@@ -1,6 +1,9 @@
 """The status of a session: one owner, numbered changes, and news for whoever waits."""
 
+from contextlib import suppress
 from dataclasses import dataclass
+
+import anyio
 
 from jumpstarter.model.status import ExporterStatus
 from jumpstarter.streams.broadcast import Broadcast
@@ -29,3 +32,11 @@ class SessionState:
         before = self.current
         self.current = StatusChange(status, message, before.version + 1, before.status)
         self.changes.publish(self.current)
+
+    async def after(self, known: str, seconds: float) -> StatusChange:
+        """Return the current status, once its version is not `known` or `seconds` have passed."""
+        with anyio.move_on_after(seconds), suppress(anyio.EndOfStream):
+            async with self.changes.subscribe() as changes:
+                while str(self.current.version) == known:
+                    await changes.receive()
+        return self.current

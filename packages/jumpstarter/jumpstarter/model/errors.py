@@ -46,6 +46,10 @@ class ExporterOfflineError(ConnectionError):
     """The exporter is known but not connected: wait, or choose another."""
 
 
+class ControllerAnswerError(ConnectionError, ValueError):
+    """A controller answered something that makes no sense: its release does not fit ours."""
+
+
 class ExporterUnreachableError(JumpstarterException):
     """The exporter did not answer its first call: release the lease and try again."""
 
@@ -100,6 +104,14 @@ class ExporterNotReady(DriverError):
 
 class LeaseError(JumpstarterException):
     """A lease could not be had or kept."""
+
+
+class LeaseEndedError(LeaseError):
+    """The time of a lease is over, or it was released: take another one."""
+
+
+class LeaseTransferredError(LeaseError):
+    """A lease is another client's now: that one goes on."""
 
 
 class HookExecutionError(Exception):

@@ -17,7 +17,7 @@ from jumpstarter.model.status import HOOK_WARNING_PREFIX, ExporterStatus
 OnFailure: TypeAlias = Literal["warn", "endLease", "exit"]
 
 RELEASE_DELAY = 1.0
-"""Seconds for which a failure is shown before the lease is released."""
+"""Seconds for which an outcome is shown to who waits for it, before the lease is released."""
 
 
 class Hook(Enum):
@@ -53,7 +53,18 @@ class HookEnded:
 
 @dataclass(frozen=True, slots=True)
 class EndRequested:
-    """The client, the controller or the operator wants the session to end."""
+    """The client, the controller or the operator wants the session to end.
+
+    It is `watched` when whoever asked reads from the status how it ended, over the very connection
+    that goes when the lease is released: clients of release 0.9.0 wait minutes for an answer.
+    """
+
+    watched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The lease is over and its session closed: another one may come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +84,7 @@ class RunHook:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Give the lease back at the time `at`, in the clock of the events."""
+    """Give the lease back at the time `at`, in the clock of the events, or when it is over."""
 
     at: float
 
@@ -85,8 +96,10 @@ class Stop:
     exit_code: int
 
 
-Event: TypeAlias = Begin | HookEnded | EndRequested
+Event: TypeAlias = Begin | HookEnded | EndRequested | Closed
 Command: TypeAlias = SetStatus | RunHook | Release | Stop
+
+_AVAILABLE = SetStatus(ExporterStatus.AVAILABLE, "Available for new lease")
 
 
 @dataclass
@@ -96,6 +109,8 @@ class SessionMachine:
     hooks: frozenset[Hook] = frozenset()
     phase: Phase = field(default=Phase.NEW, init=False)
     _end_wanted: bool = field(default=False, init=False)
+    _watched: bool = field(default=False, init=False)
+    _on_failure: OnFailure = field(default="warn", init=False)
 
     def handle(self, event: Event, now: float) -> list[Command]:
         """Return what to do about `event` at the time `now`, in seconds of any clock."""
@@ -106,14 +121,18 @@ class SessionMachine:
                 return self._before_ended(event, now)
             case HookEnded(hook=Hook.AFTER), Phase.AFTER:
                 return self._after_ended(event, now)
-            case EndRequested(), Phase.READY:
+            case EndRequested(watched), Phase.READY:
+                self._watched = watched
                 return self._end(now)
-            case EndRequested(), Phase.NEW | Phase.BEFORE:
-                self._end_wanted = True
-                return []
+            case EndRequested(watched), Phase.NEW | Phase.BEFORE:
+                self._end_wanted, self._watched = True, watched
+            case Closed(), Phase.OVER if self._on_failure == "endLease":
+                self._on_failure = "warn"
+                return [_AVAILABLE]
             case _:
                 # A second wish to end changes nothing.
-                return []
+                pass
+        return []
 
     def _begin(self, now: float) -> list[Command]:
         self.phase = Phase.BEFORE
@@ -133,7 +152,7 @@ class SessionMachine:
         failed = SetStatus(
             ExporterStatus.BEFORE_LEASE_HOOK_FAILED, f"beforeLease hook failed: {event.failure}"
         )
-        return [failed, *_give_up(event.on_failure, now)]
+        return [failed, *self._give_up(event.on_failure, now)]
 
     def _ready(self, warning: str, now: float) -> list[Command]:
         self.phase = Phase.READY
@@ -152,25 +171,22 @@ class SessionMachine:
 
     def _after_ended(self, event: HookEnded, now: float) -> list[Command]:
         self.phase = Phase.OVER
+        release = Release(now + RELEASE_DELAY if self._watched else now)
         if event.failure is None:
-            return [
-                SetStatus(ExporterStatus.AVAILABLE, "Available for new lease"),
-                Release(now),
-            ]
+            return [_AVAILABLE, release]
         if event.on_failure == "warn":
             message = f"{HOOK_WARNING_PREFIX}afterLease hook warning: {event.failure}"
-            return [SetStatus(ExporterStatus.AVAILABLE, message), Release(now)]
+            return [SetStatus(ExporterStatus.AVAILABLE, message), release]
         failed = SetStatus(
             ExporterStatus.AFTER_LEASE_HOOK_FAILED, f"afterLease hook failed: {event.failure}"
         )
-        return [failed, *_give_up(event.on_failure, now)]
+        return [failed, *self._give_up(event.on_failure, now)]
 
-
-def _give_up(on_failure: OnFailure, now: float) -> list[Command]:
-    if on_failure == "endLease":
-        return [Release(now + RELEASE_DELAY)]
-    return [
-        SetStatus(ExporterStatus.OFFLINE, "Exporter is stopping after a failed hook"),
-        Release(now),
-        Stop(exit_code=1),
-    ]
+    def _give_up(self, on_failure: OnFailure, now: float) -> list[Command]:
+        self._on_failure = on_failure
+        release = Release(now + RELEASE_DELAY)
+        if on_failure == "endLease":
+            return [release]
+        offline = SetStatus(ExporterStatus.OFFLINE, "Exporter is stopping after a failed hook")
+        # Only now: clients of release 0.9.0 that miss the failure wait for it for minutes.
+        return [release, offline, Stop(exit_code=1)]

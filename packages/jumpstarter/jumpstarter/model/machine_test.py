@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from jumpstarter.model.machine import (
     RELEASE_DELAY,
     Begin,
+    Closed,
     Command,
     EndRequested,
     Event,
@@ -79,7 +80,7 @@ MEANINGFUL: list[tuple[Phase, Event, Phase, list[Command]]] = [
         Phase.BEFORE,
         failed(Hook.BEFORE, "exit"),
         Phase.OVER,
-        [BEFORE_FAILED, OFFLINE, Release(NOW), Stop(1)],
+        [BEFORE_FAILED, Release(NOW + RELEASE_DELAY), OFFLINE, Stop(1)],
     ),
     (Phase.BEFORE, EndRequested(), Phase.BEFORE, []),
     (Phase.READY, EndRequested(), Phase.AFTER, [AFTER_RUNS, RunHook(Hook.AFTER)]),
@@ -95,13 +96,14 @@ MEANINGFUL: list[tuple[Phase, Event, Phase, list[Command]]] = [
         Phase.AFTER,
         failed(Hook.AFTER, "exit"),
         Phase.OVER,
-        [AFTER_FAILED, OFFLINE, Release(NOW), Stop(1)],
+        [AFTER_FAILED, Release(NOW + RELEASE_DELAY), OFFLINE, Stop(1)],
     ),
 ]
 
 EVENTS: list[Event] = [
     Begin(),
     EndRequested(),
+    Closed(),
     *(HookEnded(hook) for hook in Hook),
     *(failed(hook, on_failure) for hook in Hook for on_failure in ON_FAILURE),
 ]
@@ -161,6 +163,37 @@ def test_an_end_wished_for_before_the_beginning_follows_it():
     assert machine.handle(Begin(), NOW) == [READY, AVAILABLE, Release(NOW)]
 
 
+@pytest.mark.parametrize("phase", [Phase.NEW, Phase.READY])
+def test_who_asked_for_the_end_can_read_the_outcome_before_the_lease_goes(phase: Phase):
+    machine = machine_in(phase, frozenset())
+    commands = machine.handle(EndRequested(watched=True), NOW)
+    if phase is Phase.NEW:
+        commands = machine.handle(Begin(), NOW)
+    assert commands[-2:] == [AVAILABLE, Release(NOW + RELEASE_DELAY)]
+
+
+def test_who_asked_for_the_end_can_read_the_warning_of_the_hook():
+    machine = machine_in(Phase.READY)
+    machine.handle(EndRequested(watched=True), NOW)
+    commands = machine.handle(failed(Hook.AFTER, "warn"), NOW)
+    assert commands == [AVAILABLE_WARNED, Release(NOW + RELEASE_DELAY)]
+
+
+@pytest.mark.parametrize("hook", Hook)
+def test_a_failure_that_ended_the_lease_is_over_with_its_session(hook: Hook):
+    machine = machine_in(Phase.BEFORE if hook is Hook.BEFORE else Phase.AFTER)
+    machine.handle(failed(hook, "endLease"), NOW)
+    assert machine.handle(Closed(), NOW) == [AVAILABLE]
+    assert machine.handle(Closed(), NOW) == []
+
+
+@pytest.mark.parametrize("hook", Hook)
+def test_an_exporter_that_stops_is_never_available_again(hook: Hook):
+    machine = machine_in(Phase.BEFORE if hook is Hook.BEFORE else Phase.AFTER)
+    machine.handle(failed(hook, "exit"), NOW)
+    assert machine.handle(Closed(), NOW) == []
+
+
 HOOKS = st.sets(st.sampled_from(Hook)).map(frozenset)
 OUTCOMES = st.sampled_from((None, *ON_FAILURE))
 
@@ -210,6 +243,11 @@ def test_every_session_ends_as_it_should(
         outcomes[hook] for hook in hooks
     ]
     assert (Stop(1) in performed) is ("exit" in failures)
+    gave_up = statuses[-1] in (
+        ExporterStatus.BEFORE_LEASE_HOOK_FAILED,
+        ExporterStatus.AFTER_LEASE_HOOK_FAILED,
+    )
+    assert machine.handle(Closed(), NOW) == ([AVAILABLE] if gave_up else [])
     for event in EVENTS:
         assert machine.handle(event, NOW) == []
 

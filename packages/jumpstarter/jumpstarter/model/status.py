@@ -3,6 +3,16 @@
 from enum import IntEnum
 from typing import Self
 
+STATUS_AFTER_KEY = "jumpstarter-status-after"
+"""Metadata of GetStatus: the version that the caller knows, which an exporter of ours need not say.
+
+It answers when there is another one, or after `HOLD_SECONDS`, and sends the key back, so that the
+caller knows that it may ask again at once. An exporter of release 0.9.0 knows nothing of this.
+"""
+
+HOLD_SECONDS = 10.0
+"""Seconds for which an answer to GetStatus is held back while nothing changes."""
+
 HOOK_WARNING_PREFIX = "[HOOK_WARNING] "
 """A status message that starts so is shown to the user as a warning."""
 

@@ -164,6 +164,9 @@ class RouterStream(ObjectStream[bytes]):
         self._sent_eof = True
         try:
             await self._write(FrameType.GOAWAY)
+            if not self.extended and isinstance(self.context, StreamStreamCall):
+                # As in release 0.9.0. It is all that a router, which reads no frames, can see.
+                await self.context.done_writing()
         finally:
             self._sending = False
 

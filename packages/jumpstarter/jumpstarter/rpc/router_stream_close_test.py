@@ -68,6 +68,23 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(router_stream, "OLD_CLOSE_GRACE", 0.2)
 
 
+async def test_a_half_close_that_nobody_knows_more_of_is_seen_by_grpc_too():
+    """A router reads no frames; it would hold the stream of one that left before anybody came."""
+    got: list[Sent] = []
+    over = anyio.Event()
+
+    async def handle(context: Context) -> None:
+        got.extend(await frames_of(context))
+        over.set()
+        await anyio.sleep_forever()
+
+    async with called(handle) as call:
+        stream = RouterStream(context=call)
+        await stream.send_eof()
+        await over.wait()
+        assert got == [(GOAWAY, b"")]
+
+
 @pytest.mark.parametrize("ended", [False, True])
 async def test_closing_delivers_what_was_sent_to_a_reader_that_is_late(ended: bool):
     peer = Recorder()

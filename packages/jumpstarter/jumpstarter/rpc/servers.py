@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 import anyio
 import grpc
+from anyio.lowlevel import checkpoint
 from grpc.aio import Server, ServerInterceptor
 
 from .channels import unix_address
@@ -40,11 +41,13 @@ async def serve(
     register: Callable[[Server], None],
     binds: Sequence[Bind],
     interceptors: Sequence[ServerInterceptor] = (),
+    grace: float | None = None,
 ) -> AsyncGenerator[list[int]]:
     """Serve what `register` adds to the server; yield the bound port of each of `binds`.
 
-    The port of a Unix socket is 1. Leaving cancels the calls that still run; their handlers may end
-    a moment later. Raises OSError when an address cannot be bound.
+    The port of a Unix socket is 1. Leaving takes no more calls, gives those that still run `grace`
+    seconds to finish, and cancels the rest; their handlers may end a moment later. Raises OSError
+    when an address cannot be bound.
     """
     server = grpc.aio.server(interceptors=interceptors, options=OPTIONS)
     register(server)
@@ -52,15 +55,23 @@ async def serve(
         ports = [_bind(server, bind) for bind in binds]
     except OSError:
         # Only a server that runs gives back what it has bound.
-        await server.start()
+        await _start(server)
         await server.stop(None)
         raise
-    await server.start()
+    await _start(server)
     try:
+        # Who was cancelled meanwhile leaves here, through the end of the server.
+        await checkpoint()
         yield ports
     finally:
         with anyio.CancelScope(shield=True):
-            await server.stop(None)
+            await server.stop(grace)
+
+
+async def _start(server: Server) -> None:
+    # grpc.aio cannot be cancelled here: a server that has half started would never be stopped.
+    with anyio.CancelScope(shield=True):
+        await server.start()
 
 
 def add_raw_stream(

@@ -139,3 +139,13 @@ async def test_a_socket_file_of_the_past_is_replaced(tmp_path: Path):
         connect(unix_target(path)) as channel,
     ):
         assert await greeting_over(channel) == "hello"
+
+
+async def test_a_server_that_is_cancelled_while_it_starts_is_gone():
+    with TemporarySocket() as path:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            async with serve(register, [Bind(f"unix://{path}")]):
+                pytest.fail("the body ran")
+        with socket.socket(socket.AF_UNIX) as client, pytest.raises(OSError):  # noqa: PT011 - refused, or gone
+            client.connect(str(path))

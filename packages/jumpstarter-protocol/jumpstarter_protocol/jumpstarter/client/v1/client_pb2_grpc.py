@@ -67,6 +67,11 @@ class ClientServiceStub(object):
                 request_serializer=jumpstarter__protocol_dot_jumpstarter_dot_client_dot_v1_dot_client__pb2.UpdateLeaseRequest.SerializeToString,
                 response_deserializer=jumpstarter__protocol_dot_jumpstarter_dot_client_dot_v1_dot_client__pb2.Lease.FromString,
                 _registered_method=True)
+        self.WatchLease = channel.unary_stream(
+                '/jumpstarter.client.v1.ClientService/WatchLease',
+                request_serializer=jumpstarter__protocol_dot_jumpstarter_dot_client_dot_v1_dot_client__pb2.WatchLeaseRequest.SerializeToString,
+                response_deserializer=jumpstarter__protocol_dot_jumpstarter_dot_client_dot_v1_dot_client__pb2.Lease.FromString,
+                _registered_method=True)
         self.DeleteLease = channel.unary_unary(
                 '/jumpstarter.client.v1.ClientService/DeleteLease',
                 request_serializer=jumpstarter__protocol_dot_jumpstarter_dot_client_dot_v1_dot_client__pb2.DeleteLeaseRequest.SerializeToString,
@@ -126,6 +131,14 @@ class ClientServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchLease(self, request, context):
+        """Sends one lease at once, and again at every change, until it has ended. Not in release 0.9.0,
+        whose clients ask with GetLease every few seconds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteLease(self, request, context):
         """Ends a lease that the caller holds.
         """
@@ -171,6 +184,11 @@ def add_ClientServiceServicer_to_server(servicer, server):
             'UpdateLease': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateLease,
                     request_deserializer=jumpstarter__protocol_dot_jumpstarter_dot_client_dot_v1_dot_client__pb2.UpdateLeaseRequest.FromString,
+                    response_serializer=jumpstarter__protocol_dot_jumpstarter_dot_client_dot_v1_dot_client__pb2.Lease.SerializeToString,
+            ),
+            'WatchLease': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchLease,
+                    request_deserializer=jumpstarter__protocol_dot_jumpstarter_dot_client_dot_v1_dot_client__pb2.WatchLeaseRequest.FromString,
                     response_serializer=jumpstarter__protocol_dot_jumpstarter_dot_client_dot_v1_dot_client__pb2.Lease.SerializeToString,
             ),
             'DeleteLease': grpc.unary_unary_rpc_method_handler(
@@ -347,6 +365,33 @@ class ClientService(object):
             target,
             '/jumpstarter.client.v1.ClientService/UpdateLease',
             jumpstarter__protocol_dot_jumpstarter_dot_client_dot_v1_dot_client__pb2.UpdateLeaseRequest.SerializeToString,
+            jumpstarter__protocol_dot_jumpstarter_dot_client_dot_v1_dot_client__pb2.Lease.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchLease(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/jumpstarter.client.v1.ClientService/WatchLease',
+            jumpstarter__protocol_dot_jumpstarter_dot_client_dot_v1_dot_client__pb2.WatchLeaseRequest.SerializeToString,
             jumpstarter__protocol_dot_jumpstarter_dot_client_dot_v1_dot_client__pb2.Lease.FromString,
             options,
             channel_credentials,

@@ -52,6 +52,10 @@ class ClientServiceStub:
     """Asks for a lease, which the caller will hold. The answer does not wait for an exporter."""
     UpdateLease: _grpc.UnaryUnaryMultiCallable[_client_pb2.UpdateLeaseRequest, _client_pb2.Lease]
     """Changes the length or the begin of a lease that the caller holds, or gives it to another client."""
+    WatchLease: _grpc.UnaryStreamMultiCallable[_client_pb2.WatchLeaseRequest, _client_pb2.Lease]
+    """Sends one lease at once, and again at every change, until it has ended. Not in release 0.9.0,
+    whose clients ask with GetLease every few seconds.
+    """
     DeleteLease: _grpc.UnaryUnaryMultiCallable[_client_pb2.DeleteLeaseRequest, _empty_pb2.Empty]
     """Ends a lease that the caller holds."""
     RotateToken: _grpc.UnaryUnaryMultiCallable[_client_pb2.RotateTokenRequest, _client_pb2.RotateTokenResponse]
@@ -76,6 +80,10 @@ class ClientServiceAsyncStub(ClientServiceStub):
     """Asks for a lease, which the caller will hold. The answer does not wait for an exporter."""
     UpdateLease: _aio.UnaryUnaryMultiCallable[_client_pb2.UpdateLeaseRequest, _client_pb2.Lease]  # type: ignore[assignment]
     """Changes the length or the begin of a lease that the caller holds, or gives it to another client."""
+    WatchLease: _aio.UnaryStreamMultiCallable[_client_pb2.WatchLeaseRequest, _client_pb2.Lease]  # type: ignore[assignment]
+    """Sends one lease at once, and again at every change, until it has ended. Not in release 0.9.0,
+    whose clients ask with GetLease every few seconds.
+    """
     DeleteLease: _aio.UnaryUnaryMultiCallable[_client_pb2.DeleteLeaseRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Ends a lease that the caller holds."""
     RotateToken: _aio.UnaryUnaryMultiCallable[_client_pb2.RotateTokenRequest, _client_pb2.RotateTokenResponse]  # type: ignore[assignment]
@@ -127,6 +135,15 @@ class ClientServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_client_pb2.Lease, _abc.Awaitable[_client_pb2.Lease]]:
         """Changes the length or the begin of a lease that the caller holds, or gives it to another client."""
+
+    def WatchLease(
+        self,
+        request: _client_pb2.WatchLeaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_client_pb2.Lease], _abc.AsyncIterator[_client_pb2.Lease]]:
+        """Sends one lease at once, and again at every change, until it has ended. Not in release 0.9.0,
+        whose clients ask with GetLease every few seconds.
+        """
 
     def DeleteLease(
         self,

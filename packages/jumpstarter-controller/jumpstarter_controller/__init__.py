@@ -1,0 +1,1 @@
+"""The controller of a lab: leases, scheduling, tokens and the services that offer them."""
