@@ -4,8 +4,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 PY := $(BIN)/python
 UV := .tools/bin/uv
-LAB_LONG := interop/lab/long_test.py
-LAB_TESTS := $(LAB_LONG) $(filter-out $(LAB_LONG),$(wildcard interop/lab/*_test.py))
 CHECKS := lock-check format-check lint types contracts protos-check docs test-alone template interop
 
 .DEFAULT_GOAL := help
@@ -70,7 +68,6 @@ template: setup ## Make a driver from the template in a copy, and check it there
 
 interop: setup ## Run driver packages of release 0.9.0 on this core, and its programs in our lab
 	@$(PY) tools/interop.py
-	@$(PY) tools/tests.py $(LAB_TESTS)
 
 docs: setup ## Build the documentation into docs/_build
 	@$(BIN)/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going --fresh-env docs docs/_build

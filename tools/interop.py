@@ -5,8 +5,9 @@ needs of third parties is read from its own metadata; its siblings are the packa
 checkout, installed in place, so that the tests meet the code as it is now. The environment is kept,
 and made anew when a requirement of either side has changed.
 
-Two suites run: ours in `interop/`, and the tests that came with the packages themselves. What is in
-`interop/lab/` is for another environment, and is run by `tools/tests.py`.
+Two suites run: ours in `interop/`, and the tests that came with the packages themselves. Beside
+them run the tests in `interop/lab/`, where programs of release 0.9.0 meet ours in a lab; these are
+at home in the checkout's own environment, and wait more than they work.
 
 To go on with one test: .peers/interop/bin/python -m pytest -W default interop/shell_test.py
 """
@@ -17,7 +18,8 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -26,6 +28,9 @@ from peers import RELEASE, locked, peers_directory
 
 ROOT = Path(__file__).resolve().parent.parent
 UV = str(ROOT / ".tools" / "bin" / "uv")
+LAB = ROOT / "interop" / "lab"
+LONG = ("long_test.py", "hooks_test.py", "matrix_test.py")
+"""The tests of the lab that take longest, which therefore begin first."""
 
 NAMES = (
     *("pyserial", "shell", "http", "snmp", "ssh", "uboot", "vnc", "can", "gpiod", "flashers"),
@@ -193,8 +198,32 @@ def missing(cells: Mapping[tuple[str, str], list[bool]]) -> list[str]:
     ]
 
 
+@contextmanager
+def lab_tests() -> Generator[None]:
+    """Run the tests of the lab beside the body, then print what they said; exit where they fail."""
+    found = sorted(LAB.glob("*_test.py"), key=lambda path: (path.name not in LONG, path.name))
+    names = [str(path.relative_to(ROOT)) for path in found]
+    command = [sys.executable, "tools/tests.py", "--jobs", "3", *names]
+    with tempfile.TemporaryFile("w+") as said:
+        with subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT) as process:
+            try:
+                yield
+            finally:
+                process.wait()
+                said.seek(0)
+                print(said.read(), end="", flush=True)
+        if process.returncode:
+            sys.exit("the programs of some release fail in our lab")
+
+
 def main() -> None:
-    """Prepare, test, and print the table."""
+    """Run everything."""
+    with lab_tests():
+        packages()
+
+
+def packages() -> None:
+    """Prepare the packages, test them, and print the table."""
     run(sys.executable, ROOT / "tools" / "programs.py", *PROGRAMS)
     python = prepared_interpreter()
     cells: defaultdict[tuple[str, str], list[bool]] = defaultdict(list)

@@ -2,9 +2,10 @@
 
 Rule: one line for a suite that passed, the end of the output of one that failed.
 
-Usage: python tools/tests.py [FOLDER ...]
+Usage: python tools/tests.py [--jobs N] [FOLDER ...]
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -51,9 +52,13 @@ def attempt(folder: str) -> bool:
 
 def main() -> None:
     """Run the suites named, or all; fail where one did."""
+    parser = argparse.ArgumentParser(description="Run the tests.")
+    parser.add_argument("folders", nargs="*", metavar="FOLDER")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="suites at once")
+    options = parser.parse_args()
     begin = time.monotonic()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(pool.map(attempt, sys.argv[1:] or suites()))
+    with ThreadPoolExecutor(options.jobs) as pool:
+        results = list(pool.map(attempt, options.folders or suites()))
     failed = results.count(False)
     words = "all passed" if not failed else f"{failed} failed"
     print(f"{len(results)} suites, {words}, {time.monotonic() - begin:.0f} s")

@@ -134,7 +134,11 @@ def refused(done: Done) -> None:
     assert "this is the last" not in said, said
 
 
-@pytest.mark.parametrize("identifier", ["B2", "B3", "B4"])
+@pytest.mark.parametrize(
+    ("caller", "identifier"),
+    [("ours", "B2"), ("ours", "B3"), ("ours", "B4"), ("0.9.0", "B2")],
+    indirect=["caller"],
+)
 async def test_hooks_that_end_the_lease(bench: Bench, caller: Release, identifier: str):
     hooks = {"beforeLease": hook(f"{FIRST}; exit 1", "endLease")}
     if identifier == "B4":
@@ -153,7 +157,11 @@ async def gone(exporter: Exporter, program: Program) -> None:
     await exporter.until(lambda found: found.status is ExporterStatus.OFFLINE)
 
 
-@pytest.mark.parametrize("identifier", ["B5", "H2"])
+@pytest.mark.parametrize(
+    ("caller", "identifier"),
+    [("ours", "B5"), ("ours", "H2"), ("0.9.0", "B5")],
+    indirect=["caller"],
+)
 async def test_hooks_that_end_the_exporter(bench: Bench, caller: Release, identifier: str):
     hooks = {"beforeLease": hook(f"{FIRST}; exit 1", "exit")}
     if identifier == "H2":
@@ -177,9 +185,14 @@ async def test_hooks_that_end_the_exporter_afterwards(
 
 
 @pytest.mark.parametrize(
-    ("identifier", "before", "duration"),
-    [("G1", 0, "6s"), ("G2", 8, "5s"), ("G3", 4, "8s")],
-    ids=["G1", "G2", "G3"],
+    ("caller", "identifier", "before", "duration"),
+    [
+        ("ours", "G1", 0, "6s"),
+        ("ours", "G2", 8, "5s"),
+        ("ours", "G3", 4, "8s"),
+        ("0.9.0", "G1", 0, "6s"),
+    ],
+    indirect=["caller"],
 )
 async def test_hooks_and_leases_that_run_out(
     bench: Bench, caller: Release, identifier: str, before: int, duration: str
