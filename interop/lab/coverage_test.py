@@ -25,7 +25,7 @@ IDENTIFIERS = (
     *("lock contention", "P6", "P2 after the end of time", "P2 after a release"),
     "P2 after a transfer",
 )
-ELSEWHERE = ("not here: ", "the administrator's commands, tested with the command line: ")
+ELSEWHERE = "not here: "
 
 
 def rows() -> Iterator[tuple[list[str], str]]:
