@@ -35,27 +35,30 @@ async def tunnel(role: str, call: Any, message: bytes, count: int) -> None:  # n
                 raise RuntimeError("a message did not arrive as it was sent")
 
 
-async def opened(port: str, ca: bytes, token: str, limiter: anyio.CapacityLimiter) -> Any:  # noqa: ANN401 - a call
-    """Return a call that has met its other end."""
+async def opened(
+    port: str, ca: bytes, token: str, limiter: anyio.CapacityLimiter
+) -> tuple[grpc.aio.Channel, Any]:
+    """Return a call that has met its other end, and its channel, which closes when it is let go."""
     async with limiter:
         options = channel_options({"grpc.use_local_subchannel_pool": 1})
         credentials = grpc.ssl_channel_credentials(ca)
         channel = grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials, options=options)
         stream = cast("Any", channel.stream_stream(STREAM_METHOD, None, None))
         call = stream(metadata=(("authorization", f"Bearer {token}"),))
+        await call.wait_for_connection()
         await call.write(HELLO)
     await call.read()
-    return call
+    return channel, call
 
 
 async def run(role: str, port: str, ca: bytes, message: bytes, count: int) -> None:
     """Open all tunnels, wait for the word, and use them."""
     tokens: list[str] = json.loads(await anyio.to_thread.run_sync(sys.stdin.readline))
     limiter = anyio.CapacityLimiter(AT_ONCE)
-    calls: list[Any] = []
+    tunnels: list[tuple[grpc.aio.Channel, Any]] = []
 
     async def open_one(token: str) -> None:
-        calls.append(await opened(port, ca, token, limiter))
+        tunnels.append(await opened(port, ca, token, limiter))
 
     async with anyio.create_task_group() as tasks:
         for token in tokens:
@@ -63,7 +66,7 @@ async def run(role: str, port: str, ca: bytes, message: bytes, count: int) -> No
     say("ready")
     await anyio.to_thread.run_sync(sys.stdin.readline)
     async with anyio.create_task_group() as tasks:
-        for call in calls:
+        for _, call in tunnels:
             tasks.start_soon(tunnel, role, call, message, count)
     say("done")
     await anyio.to_thread.run_sync(sys.stdin.readline)
