@@ -53,7 +53,8 @@ def is_news_for_an_ended_loop(context: dict[str, Any]) -> bool:
     gRPC has one poller for all loops of a process, which hands over what belongs to the others, and
     does not look whether they are still there. So it has nothing to do with the test that runs now.
     """
-    closed = str(context.get("exception")) == "Event loop is closed"
+    error = context.get("exception")
+    closed = isinstance(error, RuntimeError) and str(error) == "Event loop is closed"
     return closed and "_handle_events" in context.get("message", "")
 
 
