@@ -45,6 +45,8 @@ async def pexpect_session(
                 local.shutdown(socket.SHUT_WR)
             with move_on_after(DRAIN_SECONDS):
                 await sent.wait()
+            # Before the reader is cancelled, which would break the stream behind what was sent.
+            await remote.aclose()
 
 
 async def _send(remote: AnyByteStream, conn: SocketStream, sent: Event) -> None:
@@ -56,7 +58,7 @@ async def _send(remote: AnyByteStream, conn: SocketStream, sent: Event) -> None:
 async def _receive(conn: SocketStream, remote: AnyByteStream) -> None:
     try:
         await copy_stream(conn, remote)
-    except BrokenResourceError:
+    except (BrokenResourceError, ClosedResourceError):
         await conn.aclose()
 
 

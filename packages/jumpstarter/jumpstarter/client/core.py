@@ -26,7 +26,7 @@ from jumpstarter.model.stream_requests import (
     resource_stream_request,
 )
 from jumpstarter.model.values import decode_value, encode_value
-from jumpstarter.rpc.router_stream import connect_stream
+from jumpstarter.rpc.opening import connect_stream
 from jumpstarter.rpc.unary import answer
 from jumpstarter.streams.metadata import MetadataStreamAttributes
 

@@ -4,14 +4,22 @@ import hashlib
 import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import anyio
 import pytest
 from anyio import BrokenResourceError, EndOfStream
 from anyio.abc import ObjectStream
+from grpc.aio import Channel
 
 from jumpstarter.client import DriverClient
+from jumpstarter.exporter import Session
 from jumpstarter.exporter.conftest import Probe, client_for, collect, echo, serve_probe
+from jumpstarter.exporter.service import SessionService
+from jumpstarter.model.status import READY, ExporterStatus
+from jumpstarter.model.stream_requests import driver_stream_request
+from jumpstarter.rpc.conftest import Context, serve_stream, stub_of
+from jumpstarter.rpc.opening import connect_stream
 from jumpstarter.streams.forwarding import AnyByteStream
 from jumpstarter.streams.listeners import ConnectionHandler, TemporaryTcpListener
 from jumpstarter.streams.sockets import SocketStream
@@ -69,6 +77,50 @@ async def test_a_body_that_raises_resets_the_target():
         with anyio.fail_after(10):
             await target.over.wait()
     assert target.end is BrokenResourceError
+
+
+async def test_a_client_that_vanishes_as_soon_as_its_stream_is_open_resets_the_target():
+    target = Target()
+    async with TemporaryTcpListener(target) as address:
+        with Session(root_device=Probe(target=address)) as session:
+            session.update_status(ExporterStatus.LEASE_READY)
+            service = SessionService(session, READY)
+
+            async def handle(context: Context) -> None:
+                await service.Stream(no_requests(), cast("Any", StuckAfterOpening(context)))
+
+            async with serve_stream(handle) as channel:
+                request = driver_stream_request(session.root_device.uuid, "connect")
+                with pytest.raises(ZeroDivisionError):
+                    await open_and_fail(channel, request)
+                with anyio.fail_after(10):
+                    await target.over.wait()
+    assert target.end is BrokenResourceError
+
+
+class StuckAfterOpening:
+    """A servicer's context in which the client knows of the stream before its handler goes on."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._context, name)
+
+    async def send_initial_metadata(self, metadata: tuple[tuple[str, str], ...]) -> None:
+        await self._context.send_initial_metadata(metadata)
+        await anyio.sleep_forever()
+
+
+async def open_and_fail(channel: Channel, request: str) -> None:
+    async with connect_stream(stub_of(channel), request):
+        raise ZeroDivisionError
+
+
+async def no_requests() -> AsyncGenerator[bytes]:
+    """Yield nothing: the service reads from its context."""
+    return
+    yield b""  # pyright: ignore[reportUnreachable] - makes it a generator
 
 
 async def send_and_fail(client: DriverClient) -> None:

@@ -25,7 +25,7 @@ from jumpstarter.exporter import Session
 from jumpstarter.model.requests import DriverStreamRequest, ResourceStreamRequest
 from jumpstarter.model.status import ExporterStatus
 from jumpstarter.rpc.channels import connect, unix_target
-from jumpstarter.rpc.router_stream import RouterApi, connect_stream
+from jumpstarter.rpc.opening import RouterApi, connect_stream
 from jumpstarter.rpc.stub import MultipathExporterStub
 from jumpstarter.streams.forwarding import AnyByteStream
 from jumpstarter.streams.sockets import SocketStream, connect_tcp

@@ -7,8 +7,8 @@ status, report and log can be read always.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Never, Protocol, TypeAlias, cast
 from uuid import UUID
@@ -138,10 +138,12 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
             driver = self._driver(str(request.uuid))
             with self.in_progress:
                 async with driver.Stream(request, context) as stream:
-                    metadata = ((STATE_KEY, STATE_OPEN), *_stream_metadata(stream).items())
-                    await context.send_initial_metadata(metadata)
-                    opened = True
-                    await carry(_router_stream(context), stream)
+                    router = _router_stream(context)
+                    async with reset_when_cancelled(router, stream):
+                        metadata = ((STATE_KEY, STATE_OPEN), *_stream_metadata(stream).items())
+                        await context.send_initial_metadata(metadata)
+                        opened = True
+                        await carry(router, stream)
         except FAILURES as error:
             if is_cancellation(error):
                 raise
@@ -210,24 +212,34 @@ def tree_reports(rows: Rows) -> list[jumpstarter_pb2.DriverInstanceReport]:
     return [driver.report(parent=parent, name=name) for _, parent, name, driver in rows]
 
 
-async def carry(router: RouterStream, stream: ObjectStream[bytes]) -> None:
-    """Copy between a client's stream and a driver's until both ended or the client closed its own.
+@asynccontextmanager
+async def reset_when_cancelled(
+    router: RouterStream, stream: ObjectStream[bytes]
+) -> AsyncGenerator[None]:
+    """Reset the driver's stream when the body is cancelled before the client finished.
 
-    A client that vanishes resets the driver's stream, so that the target sees a failure where the
-    client did not finish.
+    That is how a client that vanishes is seen: its target must see a failure too.
     """
-    ends = _Ends()
     try:
-        async with relay(router, stream) as tasks:
-            tasks.start_soon(_to_driver, router, stream, ends, tasks.cancel_scope)
-            await copy_stream(router, stream)
-            ends.client = True
-            if ends.driver:
-                tasks.cancel_scope.cancel()
+        yield
     except anyio.get_cancelled_exc_class():
         if not router.half_closed:
             await reset_stream(stream)
         raise
+
+
+async def carry(router: RouterStream, stream: ObjectStream[bytes]) -> None:
+    """Copy between a client's stream and a driver's until both ended or the client closed its own.
+
+    Where one of them fails, both are reset.
+    """
+    ends = _Ends()
+    async with relay(router, stream) as tasks:
+        tasks.start_soon(_to_driver, router, stream, ends, tasks.cancel_scope)
+        await copy_stream(router, stream)
+        ends.client = True
+        if ends.driver:
+            tasks.cancel_scope.cancel()
 
 
 @dataclass

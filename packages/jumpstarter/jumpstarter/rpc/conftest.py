@@ -19,7 +19,8 @@ from typing_extensions import override
 
 from jumpstarter.model.frames import STATE_KEY, STATE_OPEN, FrameType
 from jumpstarter.rpc.channels import connect, unix_target
-from jumpstarter.rpc.router_stream import RouterApi, RouterStream, connect_stream
+from jumpstarter.rpc.opening import RouterApi, connect_stream
+from jumpstarter.rpc.router_stream import RouterStream
 from jumpstarter.rpc.servers import serve, unix_bind
 from jumpstarter.rpc.stub import MultipathExporterStub
 from jumpstarter.streams.listeners import TemporarySocket

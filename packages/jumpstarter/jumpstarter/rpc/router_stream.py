@@ -7,25 +7,18 @@ without it, or with a status, breaks the stream.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import anyio
 import grpc
 from anyio import BrokenResourceError, BusyResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import ObjectStream
-from anyio.lowlevel import checkpoint
 from grpc.aio import AioRpcError, ServicerContext, StreamStreamCall
 from jumpstarter_protocol import router_pb2
 
 from jumpstarter.model.frames import (
-    DATAGRAMS_KEY,
-    REQUEST_KEY,
-    STATE_KEY,
-    STATE_OPEN,
-    STATE_REFUSED,
     Frame,
     FrameType,
     decode_frame,
@@ -35,7 +28,6 @@ from jumpstarter.model.frames import (
     unpack_batch,
 )
 from jumpstarter.streams.metadata import metadata_attributes
-from jumpstarter.streams.write_behind import WriteBehindStream, write_behind
 
 CLOSE_GRACE = 5.0
 """Seconds that a close waits for the far side to take what was sent."""
@@ -48,14 +40,6 @@ ServerCall: TypeAlias = ServicerContext[router_pb2.StreamRequest, router_pb2.Str
 
 
 RawCall: TypeAlias = StreamStreamCall[bytes, bytes]
-
-
-class RouterApi(Protocol):
-    """What is needed of a stub: the one method of RouterService."""
-
-    def RawStream(self, *, metadata: tuple[tuple[str, str], ...]) -> RawCall:  # noqa: N802 - as its RPC
-        """Begin a call whose messages are bytes."""
-        ...
 
 
 @dataclass(kw_only=True, eq=False)
@@ -88,6 +72,8 @@ class RouterStream(ObjectStream[bytes]):
         self._encode = encode_frame if self.raw else message_encoder(message_type)
         self._received: deque[bytes] = deque()
         self._sending = False
+        self._reading = False
+        self._reader_left: anyio.Event | None = None
         self._ended = False
         self._answered = False
         self._reason = ""
@@ -123,12 +109,14 @@ class RouterStream(ObjectStream[bytes]):
         """Return the payload of the next frame.
 
         Raises EndOfStream after the peer's half-close, BrokenResourceError when the call failed,
-        ClosedResourceError after `aclose`.
+        ClosedResourceError after `aclose`, BusyResourceError while another task receives.
         """
         if self._closed:
             raise ClosedResourceError
+        if self._reading:
+            raise BusyResourceError("receiving from")
         while not self._received:
-            self._received.extend(await self._next_payloads())
+            self._received.extend(await self._receive_more())
         return self._received.popleft()
 
     async def receive_many(self) -> Sequence[bytes]:
@@ -185,8 +173,9 @@ class RouterStream(ObjectStream[bytes]):
     async def aclose(self) -> None:
         """Close both directions; what was sent before still reaches the far side.
 
-        Waits a bounded time for the far side to take it. The server's end has nothing to do: the
-        call ends when its handler returns.
+        Waits a bounded time for the far side to take it. A task that receives meanwhile gets
+        ClosedResourceError. The server's end has nothing to do: the call ends when its handler
+        returns.
         """
         if self._closed:
             return
@@ -205,6 +194,23 @@ class RouterStream(ObjectStream[bytes]):
         self._closed = True
         if isinstance(self.context, StreamStreamCall):
             self.context.cancel()
+
+    async def _receive_more(self) -> Sequence[bytes]:
+        """Return what the next frame holds, as the only reader; raises as `receive` does."""
+        self._reading = True
+        try:
+            payloads = await self._next_payloads()
+        except (EndOfStream, BrokenResourceError):
+            if self._closed:
+                raise ClosedResourceError from None
+            raise
+        finally:
+            self._reading = False
+            if self._reader_left is not None:
+                self._reader_left.set()
+        if self._closed:
+            raise ClosedResourceError
+        return payloads
 
     async def _next_payloads(self) -> Sequence[bytes]:
         if self._ended:
@@ -231,6 +237,9 @@ class RouterStream(ObjectStream[bytes]):
             try:
                 if not (understood and self._sent_eof and self._ended):
                     await self._release(call, understood=understood)
+                if self._reading:
+                    self._reader_left = anyio.Event()
+                    await self._reader_left.wait()
                 # A peer that ended after this end did has seen it; one that ended before may still
                 # be reading.
                 while understood or not self._answered:
@@ -244,6 +253,7 @@ class RouterStream(ObjectStream[bytes]):
     async def _release(self, call: ClientCall | RawCall, *, understood: bool) -> None:
         self._take_turn()
         if not self._sent_eof:
+            self._sent_eof = True
             await self._write(FrameType.GOAWAY)
         if understood:
             await self._write(FrameType.RST_STREAM)
@@ -344,50 +354,3 @@ def abandon(call: object) -> None:
     """
     if isinstance(call, StreamStreamCall):
         cast("Any", call)._cython_call.cancel("a write failed")  # noqa: SLF001 - no public way
-
-
-@asynccontextmanager
-async def connect_stream(
-    stub: RouterApi, request: str
-) -> AsyncGenerator[RouterStream | WriteBehindStream]:
-    """Open the stream that the JSON object `request` describes, and yield it.
-
-    One of datagrams is written to behind the sender's back. Leaving closes the stream so that what
-    was sent arrives; leaving with an exception resets it. Raises AioRpcError with the status of a
-    server that refuses.
-    """
-    call = stub.RawStream(metadata=((REQUEST_KEY, request), (STATE_KEY, STATE_OPEN)))
-    try:
-        metadata = {key: str(value) for key, value in await call.initial_metadata()}
-        if await _is_refused(call, metadata):
-            raise await _status_error(call)
-        extended = metadata.get(STATE_KEY) == STATE_OPEN
-        stream = RouterStream(context=call, raw=True, extended=extended, metadata=metadata)
-        if extended and DATAGRAMS_KEY in metadata:
-            async with write_behind(stream) as wrapped:
-                yield wrapped
-        else:
-            yield stream
-            await stream.aclose()
-    finally:
-        call.cancel()
-
-
-async def _is_refused(call: RawCall, metadata: Mapping[str, str]) -> bool:
-    state = metadata.get(STATE_KEY)
-    if state is not None:
-        return state == STATE_REFUSED
-    # A server of release 0.9.0 refuses with nothing but a status, which comes in the same packet
-    # as the empty metadata, but in an event of its own.
-    for _ in range(3):
-        await checkpoint()
-    return call.done()
-
-
-async def _status_error(call: RawCall) -> AioRpcError:
-    return AioRpcError(
-        await call.code(),
-        await call.initial_metadata(),
-        await call.trailing_metadata(),
-        details=await call.details(),
-    )

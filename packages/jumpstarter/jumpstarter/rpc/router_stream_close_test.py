@@ -5,7 +5,7 @@ import random
 
 import anyio
 import pytest
-from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
+from anyio import BrokenResourceError, BusyResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import ObjectStream
 from grpc.aio import Channel
 
@@ -27,7 +27,8 @@ from jumpstarter.rpc.conftest import (
     stub_of,
     write_frames,
 )
-from jumpstarter.rpc.router_stream import RouterStream, connect_stream
+from jumpstarter.rpc.opening import connect_stream
+from jumpstarter.rpc.router_stream import RouterStream
 
 MIB = 1 << 20
 OLD = ()
@@ -96,6 +97,38 @@ async def test_closing_delivers_what_was_sent_to_a_reader_that_is_late(ended: bo
         await stream.aclose()
         assert bytes(peer.received) == b"x" * 4000
         assert peer.ends == [EndOfStream]
+
+
+@pytest.mark.parametrize("metadata", [OLD, OPEN])
+async def test_closing_under_a_reader_delivers_what_was_sent(metadata: tuple[tuple[str, str], ...]):
+    """The reader is told, and does not break the stream on its way out."""
+    peer, told = Recorder(metadata=metadata), anyio.Event()
+    async with connected(peer) as stream, anyio.create_task_group() as tasks:
+
+        async def read() -> None:
+            with pytest.raises(ClosedResourceError):
+                await stream.receive()
+            told.set()
+
+        tasks.start_soon(read)
+        await stream.send(b"x" * 4000)
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(stream.aclose)
+        await anyio.wait_all_tasks_blocked()
+        peer.may_read.set()
+        await peer.over.wait()
+    assert bytes(peer.received) == b"x" * 4000
+    assert peer.ends == [EndOfStream]
+    assert told.is_set()
+
+
+async def test_a_second_reader_is_refused():
+    async with connected(sending()) as stream, anyio.create_task_group() as tasks:
+        tasks.start_soon(stream.receive)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(BusyResourceError):
+            await stream.receive()
+        tasks.cancel_scope.cancel()
 
 
 async def test_closing_delivers_megabytes():

@@ -30,7 +30,8 @@ from jumpstarter.rpc.conftest import (
     stub_of,
     write_frames,
 )
-from jumpstarter.rpc.router_stream import RouterStream, connect_stream
+from jumpstarter.rpc.opening import connect_stream
+from jumpstarter.rpc.router_stream import RouterStream
 from jumpstarter.streams.metadata import MetadataStreamAttributes
 
 MIB = 1 << 20
