@@ -2,6 +2,8 @@
 
 import hashlib
 import random
+import threading
+import time
 
 import anyio
 import grpc
@@ -10,6 +12,7 @@ from grpc import StatusCode
 from grpc.aio import EOF
 
 from jumpstarter_router.conftest import (
+    PATIENCE,
     Clock,
     Lab,
     OpenLab,
@@ -21,6 +24,8 @@ from jumpstarter_router.conftest import (
 )
 
 KIB, MIB = 1 << 10, 1 << 20
+CROWD = 2500
+"""Callers at once."""
 
 
 async def test_messages_pass_as_they_are(lab: Lab):
@@ -33,6 +38,27 @@ async def test_messages_pass_as_they_are(lab: Lab):
         for message in reversed(messages):
             await exporter.write(message)
         assert [await read(client) for _ in messages] == messages[::-1]
+
+
+async def test_a_crowd_that_comes_at_once_is_let_in(open_lab: OpenLab):
+    """As after a restart: gRPC would turn callers away at random when a thousand wait."""
+    everybody_is_here = threading.Event()
+
+    def clock() -> float:
+        everybody_is_here.wait(PATIENCE)
+        return time.time()
+
+    async with open_lab(clock) as lab, lab.channel() as channel:
+        calls = [raw_call(channel, lab.signer.token()) for _ in range(CROWD)]
+        for call in calls:
+            await call.wait_for_connection()
+        everybody_is_here.set()
+        with anyio.fail_after(PATIENCE):
+            for call in calls:
+                await call.initial_metadata()
+        assert not any(call.done() for call in calls)
+        for call in calls:
+            call.cancel()
 
 
 async def test_a_stream_of_random_messages_arrives_whole_both_ways(lab: Lab):

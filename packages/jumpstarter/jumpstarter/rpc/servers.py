@@ -14,12 +14,20 @@ from grpc.aio import Server, ServerInterceptor
 from .channels import unix_address
 from .stub import STREAM_SERVICE
 
+MAX_PENDING: Final = 20_000
+"""Calls that may have arrived and not been taken yet: more than 2,000 exporters make at once.
+
+From 1,000 on gRPC would turn calls away at random, with CANCELLED.
+"""
+
 OPTIONS: Final[tuple[tuple[str, int], ...]] = (
     # Two servers on one port would share its connections at random instead of the second failing.
     ("grpc.so_reuseport", 0),
     # Clients ping every 20 s; gRPC's own limit of one in 300 s would end their connections.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.server.max_pending_requests", MAX_PENDING),
+    ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING),
 )
 
 
