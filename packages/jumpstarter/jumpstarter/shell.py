@@ -5,11 +5,12 @@ The environment is all that the child gets: secrets never stand in its arguments
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -175,8 +176,38 @@ def _run(argv: Sequence[str], environment: Mapping[str, str], lease: Leased | No
                 lease.lease_ending_callback = partial(lease_ending_handler, child)
                 if lease.lease_ended:
                     lease_ending_handler(child, lease, timedelta(0))
-            code = child.wait()
+            code = _wait(child)
     return code if code >= 0 else 128 - code
+
+
+def _wait(child: "subprocess.Popen[bytes]") -> int:
+    """Return how `child` ended; signals are handled when they come.
+
+    Python runs handlers in the main thread, which no signal wakes that comes when it is just about
+    to wait for a child. What it writes to its wake-up descriptor is not missed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return child.wait()
+    woken, waking = socket.socketpair()
+    with woken, waking:
+        waking.settimeout(0)
+
+        def tell_end() -> None:
+            child.wait()
+            # There may be enough to be read already, or nobody who reads any more.
+            with suppress(OSError):
+                waking.send(b"\0")
+
+        before = signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
+        waiter = threading.Thread(target=tell_end, daemon=True)
+        waiter.start()
+        try:
+            while child.returncode is None:
+                woken.recv(64)
+        finally:
+            signal.set_wakeup_fd(before)
+        waiter.join()
+    return child.returncode
 
 
 class _Relay:

@@ -22,12 +22,36 @@ from jumpstarter.shell import launch_shell
 sys.exit(launch_shell("host", "here", [], False, False, command=sys.argv[1:]))
 """
 
-TRAP = """
-trap 'echo got TERM; exit 5' TERM
-trap 'echo got HUP; exit 6' HUP
-trap 'echo got INT; exit 4' INT
-echo ready
-while :; do read -r line || exit 3; done
+LAUNCH_WITH_ANOTHER_THREAD = f"""
+import signal, threading
+
+def run() -> None:
+    signal.sigwait([signal.SIGUSR1])
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+threading.Thread(target=run, daemon=True).start()
+{LAUNCH}
+"""
+
+HEED = """
+import os, select, signal, socket, sys
+told = {signal.SIGTERM: ("TERM", 5), signal.SIGHUP: ("HUP", 6), signal.SIGINT: ("INT", 4)}
+near, far = socket.socketpair()
+far.setblocking(False)
+signal.set_wakeup_fd(far.fileno())
+for number in told:
+    signal.signal(number, lambda *_: None)
+print("ready", flush=True)
+if near in select.select([near, 0], [], [])[0]:
+    name, code = told[near.recv(1)[0]]
+    print("got", name)
+    sys.exit(code)
+sys.exit(3)
+"""
+"""A command that says which signal came, and ends with 3 at the end of its input.
+
+It cannot miss one, as a shell can that is about to read.
 """
 
 Launch = Callable[..., int]
@@ -267,6 +291,13 @@ def test_signal_to_us_is_passed_on(number: signal.Signals, code: int, said: str)
         assert (process.wait(10), rest_of(process)) == (code, said)
 
 
+def test_signal_that_does_not_wake_the_main_thread_is_passed_on():
+    """As one that comes when it is just about to wait for the command."""
+    with started(LAUNCH_WITH_ANOTHER_THREAD) as process:
+        process.send_signal(signal.SIGUSR1)
+        assert (process.wait(10), rest_of(process)) == (5, "got TERM\n")
+
+
 def test_interrupt_to_us_alone_disturbs_nobody():
     with started() as process:
         process.send_signal(signal.SIGINT)
@@ -285,10 +316,10 @@ def rest_of(process: subprocess.Popen[str]) -> str:
     return process.stdout.read()
 
 
-def started(*, start_new_session: bool = False) -> subprocess.Popen[str]:
+def started(program: str = LAUNCH, *, start_new_session: bool = False) -> subprocess.Popen[str]:
     """Launch a command that traps signals, in a process of its own, and wait until it does."""
     process = subprocess.Popen(
-        [sys.executable, "-c", LAUNCH, "bash", "-c", TRAP],
+        [sys.executable, "-c", program, sys.executable, "-c", HEED],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
