@@ -5,17 +5,11 @@ installs them all, so there a skip means that something is broken. What cannot b
 a module of the kernel, is an exception; the reason of such a skip begins with words of `EXCUSES`.
 """
 
-import asyncio
 import os
 from collections.abc import Generator
-from typing import Any, cast
+from typing import cast
 
 import pytest
-
-try:
-    from anyio._backends import _asyncio as backend
-except ImportError:  # a package that needs no anyio has no test that does
-    backend = None
 
 IN_CI = bool(os.environ.get("CI"))
 EXCUSES = ("this kernel has no", "this machine has no", "root may")
@@ -45,30 +39,3 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     refuse_skip(report)
     return report
-
-
-def is_news_for_an_ended_loop(context: dict[str, Any]) -> bool:
-    """Tell whether gRPC has told a loop that has ended of an operation that nobody waits for.
-
-    gRPC has one poller for all loops of a process, which hands over what belongs to the others, and
-    does not look whether they are still there. So it has nothing to do with the test that runs now.
-    """
-    error = context.get("exception")
-    closed = isinstance(error, RuntimeError) and str(error) == "Event loop is closed"
-    return closed and "_handle_events" in context.get("message", "")
-
-
-def pytest_configure() -> None:
-    """Let such news be logged; whatever else goes wrong in a loop still fails its test."""
-    if backend is None:
-        return
-    runner: Any = backend.TestRunner  # anyio has no other place for this
-    collect = runner._exception_handler
-
-    def handle(self: object, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if is_news_for_an_ended_loop(context):
-            loop.default_exception_handler(context)
-        else:
-            collect(self, loop, context)
-
-    runner._exception_handler = handle

@@ -7,6 +7,7 @@ uvloop runs Python's fork hooks in every child process, which asyncio's own loop
 gRPC crash some of the children, so uvloop is used only where gRPC has been told not to have any.
 """
 
+import asyncio
 import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -21,7 +22,16 @@ BACKEND: Final = "asyncio"
 FORK_HOOKS: Final = "GRPC_ENABLE_FORK_SUPPORT"
 """Environment variable with what gRPC read when it was imported: "0" for no fork hooks."""
 
-LOOP_OPTIONS: Final[Mapping[str, Any]] = {"use_uvloop": os.environ.get(FORK_HOOKS) == "0"}
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """Return a new event loop: uvloop's, if the child processes survive it."""
+    # uvloop is only imported by those who start a loop.
+    from .loops import PlainLoop, UvLoop  # noqa: PLC0415
+
+    return UvLoop() if os.environ.get(FORK_HOOKS) == "0" else PlainLoop()
+
+
+LOOP_OPTIONS: Final[Mapping[str, Any]] = {"loop_factory": new_loop}
 """What `anyio.run` takes as `backend_options` for a loop like the portal's."""
 
 

@@ -3,12 +3,22 @@
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from anyio import to_thread
+from grpc.aio import Server, insecure_channel
+from jumpstarter_protocol import router_pb2_grpc
 
 from jumpstarter.client import DriverClient
 from jumpstarter.driver import Driver, export
 from jumpstarter.local import serve
+from jumpstarter.rpc import servers
+from jumpstarter.rpc.channels import unix_address
+from jumpstarter.rpc.conftest import Call, Context, OneMethod, frames_of
+from jumpstarter.rpc.portal import open_portal
+from jumpstarter.rpc.router_stream import abandon
+from jumpstarter.streams.listeners import TemporarySocket
 
 CHILDREN = 100
 """Enough that a crash of one in twenty shows."""
@@ -30,7 +40,8 @@ class Spawner(Driver):
 def loop_of(program: str) -> str:
     """Return what a new interpreter says after `program` of the loop that a portal would have."""
     program += (
-        "; from jumpstarter.rpc.portal import LOOP_OPTIONS; print(LOOP_OPTIONS['use_uvloop'])"
+        "; from jumpstarter.rpc.portal import new_loop; import uvloop"
+        "; print(isinstance(new_loop(), uvloop.Loop))"
     )
     command = [sys.executable, "-c", program]
     return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
@@ -56,3 +67,30 @@ def test_uvloop_is_left_out_where_grpc_may_have_fork_hooks(
 ):
     monkeypatch.delenv("GRPC_ENABLE_FORK_SUPPORT", raising=False)
     assert loop_of(program) == "False"
+
+
+async def test_late_news_for_a_portal_that_has_ended_disturbs_no_other_loop():
+    """gRPC has one poller for all loops of a process; it tells each what was its own."""
+
+    async def hold(context: Context) -> None:
+        await context.send_initial_metadata(())
+        await frames_of(context)
+
+    def register(server: Server) -> None:
+        router_pb2_grpc.add_RouterServiceServicer_to_server(OneMethod(hold), server)
+
+    async def begun(path: Path) -> Call:
+        call = router_pb2_grpc.RouterServiceStub(insecure_channel(unix_address(path))).Stream()
+        await call.initial_metadata()
+        return call
+
+    def begin_and_end(path: Path) -> Call:
+        with open_portal() as portal:
+            return portal.call(begun, path)
+
+    with TemporarySocket() as path:
+        async with servers.serve(register, [servers.unix_bind(path)]):
+            call = await to_thread.run_sync(begin_and_end, path)
+            abandon(call)
+            # What happens after it has passed it, in the one queue.
+            abandon(await begun(path))
