@@ -119,3 +119,29 @@ async def test_a_lease_can_be_used_again_after_its_router_was_killed(
         for user in users:
             await user.succeeds(user.use(board.name, "mark", "after"))
             await board.ready()
+
+
+async def test_an_open_shell_goes_on_after_controller_and_router_were_killed(
+    site: Site, caller: Release
+):
+    """What runs in it reaches the device again, with the lease that it had."""
+    bench = site.bench
+    board, user = await bench.exporter(OURS), await bench.user(caller)
+    gate = bench.folder / f"{user.name}.gate"
+    os.mkfifo(gate)
+    script = '"$0" power on && echo begins && cat "$1" && "$0" power off && echo went on'
+    words = ["sh", "-c", script, caller.j, str(gate)]
+    async with (
+        board.runs(),
+        user.runs(user.shell("--selector", f"board={board.name}", "--", *words)) as program,
+    ):
+        await program.says("begins")
+        held = await bench.lease_of(board.name)
+        await site.kill(site.controller)
+        await site.kill(site.router)
+        await site.start_controller()
+        await site.start_router()
+        await board.until(lambda found: found.online)
+        await anyio.Path(gate).write_text("")
+        assert (await program.ends(), "went on" in program.said) == (0, True), program.said
+        assert await bench.leases_of(board.name, only_active=False) == [held]
