@@ -62,7 +62,9 @@ def test_a_lease():
 
 def test_the_fields_of_a_lease_are_those_that_scripts_read():
     # The keys of release 0.9.0, in its order, and after them those that it does not have.
-    dumped = Lease.from_protobuf(lease_message("mine", GRANTED)).model_dump(mode="json")
+    message = lease_message("mine", GRANTED)
+    message.conditions[0].lastTransitionTime.seconds = int(NOW.timestamp())
+    dumped = Lease.from_protobuf(message).model_dump(mode="json")
     assert [key for key in dumped if key not in {"context", "waiting"}] == [
         "namespace",
         "name",
@@ -81,7 +83,13 @@ def test_the_fields_of_a_lease_are_those_that_scripts_read():
     ]
     assert dumped["duration"] == 1800.0
     assert dumped["conditions"] == [
-        {"type": "Ready", "status": "True", "reason": "Ready", "message": ""}
+        {
+            "type": "Ready",
+            "status": "True",
+            "reason": "Ready",
+            "message": "",
+            "lastTransitionTime": NOW.replace(microsecond=0).isoformat().replace("+00:00", "Z"),
+        }
     ]
 
 

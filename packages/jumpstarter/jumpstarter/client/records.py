@@ -8,7 +8,7 @@ from typing import Any, Self, cast
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
-from jumpstarter_protocol import client_pb2
+from jumpstarter_protocol import client_pb2, kubernetes_pb2
 from pydantic import BaseModel, ConfigDict, Field
 
 from jumpstarter.model.errors import ControllerAnswerError
@@ -31,12 +31,25 @@ NO_SELECTOR = "<none>"
 class Condition(BaseModel):
     """One thing that holds for a lease, or does not."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     type: str
     status: str
     reason: str = ""
     message: str = ""
+    lastTransitionTime: datetime | None = None  # noqa: N815 - its name wherever it is written
+    """Since when it has this status."""
+
+    @classmethod
+    def from_protobuf(cls, data: kubernetes_pb2.Condition) -> Self:
+        """Return the condition."""
+        since = data.lastTransitionTime
+        stamp = Timestamp(seconds=since.seconds, nanos=since.nanos)
+        return cls(
+            type=data.type,
+            status=data.status,
+            reason=data.reason,
+            message=data.message,
+            lastTransitionTime=_time(stamp) if data.HasField("lastTransitionTime") else None,
+        )
 
 
 class LeaseAhead(BaseModel):
@@ -97,7 +110,7 @@ class Lease(BaseModel):
             begin_time=_optional_time(data, "begin_time"),
             client=parse_name(data.client, "clients")[1],
             exporter=parse_name(data.exporter, "exporters")[1] if data.exporter else "",
-            conditions=[Condition.model_validate(item) for item in data.conditions],
+            conditions=[Condition.from_protobuf(item) for item in data.conditions],
             effective_begin_time=_optional_time(data, "effective_begin_time"),
             effective_end_time=_optional_time(data, "effective_end_time"),
             deprecated_labels=dict(data.deprecated_labels),
