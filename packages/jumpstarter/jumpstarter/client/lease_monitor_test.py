@@ -33,6 +33,8 @@ class ManualClock:
     def __init__(self) -> None:
         self._now = 1000.0
         self._moved = anyio.Event()
+        self.until: float | None = None
+        """What is waited for at present."""
 
     def now(self) -> float:
         return self._now
@@ -46,6 +48,7 @@ class ManualClock:
         self._moved = anyio.Event()
 
     async def wait(self, event: anyio.Event, until: float | None) -> None:
+        self.until = until
         while not event.is_set() and (until is None or self._now < until):
             async with anyio.create_task_group() as tasks:
                 for news in (event, self._moved):
@@ -78,12 +81,16 @@ class Watched:
         self._news = anyio.Event()
         return self.said
 
+    async def waits_until(self, **span: float) -> None:
+        """Return when the monitor waits for that time, counted from the lease's begin."""
+        until = 1000 + timedelta(**span).total_seconds() if span else None
+        await eventually(lambda: self.clock.until == until)
+
     async def heard(self, method: str, times: int = 1) -> None:
         """Return when the controller has been asked so often, and the answer has arrived."""
         with anyio.fail_after(10):
             while self.lab.service.calls.count(method) < times:  # noqa: ASYNC110 - nothing tells
                 await anyio.sleep(0.005)
-            await anyio.sleep(0.05)
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +112,7 @@ async def watching(lab: FakeLab, **fields: Any) -> AsyncGenerator[Watched]:
         held.lease_ending_callback = watched.tell
         lab.service.calls.clear()
         async with held.monitor_async():
-            await watched.heard("WatchLease")
+            await watched.waits_until(minutes=25)
             yield watched
 
 
@@ -152,7 +159,7 @@ async def test_an_extension_that_nobody_told_of(lab: FakeLab):
         lab.service.leases["mine"].duration.FromTimedelta(timedelta(hours=1))
         lasts(lab.service.leases["mine"], HALF_AN_HOUR)
         watched.clock.advance(minutes=30)
-        await watched.heard("GetLease")
+        await watched.waits_until(minutes=55)
         assert (watched.said, watched.lease.lease_ended) == ([], False)
         watched.clock.advance(minutes=26)
         assert await watched.news() == [timedelta(minutes=4)]
@@ -167,7 +174,7 @@ async def test_an_extension_begins_anew(lab: FakeLab):
         watched.clock.advance(minutes=25)
         await watched.news()
         lab.service.change("mine", extend)
-        await anyio.sleep(0.05)
+        await watched.waits_until(minutes=55)
         watched.clock.advance(minutes=30)
         assert await watched.news() == [timedelta(minutes=5)] * 2
 
@@ -223,7 +230,7 @@ async def test_a_controller_that_fails_ends_nothing(
 async def test_a_lease_without_an_end_goes_on(lab: FakeLab):
     async with watching(lab) as watched:
         lab.service.change("mine", lambda message: message.ClearField("effective_begin_time"))
-        await anyio.sleep(0.05)
+        await watched.waits_until()
         watched.clock.advance(days=100)
         await anyio.wait_all_tasks_blocked()
         assert watched.said == []
