@@ -17,7 +17,7 @@ from jumpstarter.rpc import servers
 from jumpstarter.rpc.channels import unix_address
 from jumpstarter.rpc.conftest import Call, Context, OneMethod, frames_of
 from jumpstarter.rpc.portal import open_portal
-from jumpstarter.rpc.router_stream import abandon
+from jumpstarter.rpc.writing import abandon
 from jumpstarter.streams.listeners import TemporarySocket
 
 CHILDREN = 100

@@ -9,13 +9,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias
 
 import anyio
-import grpc
 from anyio import BrokenResourceError, BusyResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import ObjectStream
-from grpc.aio import AioRpcError, ServicerContext, StreamStreamCall
+from grpc.aio import ServicerContext, StreamStreamCall
 from jumpstarter_protocol import router_pb2
 
 from jumpstarter.model.frames import (
@@ -29,6 +28,8 @@ from jumpstarter.model.frames import (
 )
 from jumpstarter.streams.metadata import metadata_attributes
 
+from .writing import FAILURES, status_text, why_it_failed, write
+
 CLOSE_GRACE = 5.0
 """Seconds that a close waits for the far side to take what was sent."""
 
@@ -37,8 +38,6 @@ OLD_CLOSE_GRACE = 1.0
 
 ClientCall: TypeAlias = StreamStreamCall[router_pb2.StreamRequest, router_pb2.StreamResponse]
 ServerCall: TypeAlias = ServicerContext[router_pb2.StreamRequest, router_pb2.StreamResponse]
-
-
 RawCall: TypeAlias = StreamStreamCall[bytes, bytes]
 
 
@@ -60,16 +59,13 @@ class RouterStream(ObjectStream[bytes]):
     """Initial metadata of the server, at the client's end."""
 
     def __post_init__(self) -> None:
-        """Choose the kind of message that this end sends."""
+        """Choose the kind of message that a server sends."""
         # The context that grpc.aio gives to a servicer is of a private class of its own.
-        if isinstance(self.context, StreamStreamCall):
-            message_type = router_pb2.StreamRequest
-        elif hasattr(self.context, "invocation_metadata"):
-            message_type = router_pb2.StreamResponse
-        else:
+        is_context = hasattr(self.context, "invocation_metadata")
+        if not is_context and not isinstance(self.context, StreamStreamCall):
             message = f"RouterStream: {self.context!r} is neither a call nor a servicer context"
             raise ValueError(message)
-        self._encode = encode_frame if self.raw else message_encoder(message_type)
+        self._encode = encode_frame if self.raw else encode_message
         self._received: deque[bytes] = deque()
         self._sending = False
         self._reading = False
@@ -267,11 +263,15 @@ class RouterStream(ObjectStream[bytes]):
 
     async def _write(self, frame_type: FrameType, payload: bytes = b"") -> None:
         call = self.context
-        message = self._encode(frame_type, payload)
         try:
-            await call.write(message)  # pyright: ignore[reportArgumentType] - chosen with the call
-        except (AioRpcError, asyncio.InvalidStateError, grpc.aio.BaseError) as error:
-            raise await self._unwritable(error) from error
+            if isinstance(call, StreamStreamCall):
+                await write(call, encode_frame(frame_type, payload))
+            else:
+                await call.write(self._encode(frame_type, payload))  # pyright: ignore[reportArgumentType] - as its method takes
+        except FAILURES as error:
+            if isinstance(call, StreamStreamCall) and not call.done():
+                self._reason = await why_it_failed(call, reading=self._reading)
+            raise await self._broken() from error
         except asyncio.CancelledError:
             self._raise_if_reset()
             raise
@@ -284,7 +284,7 @@ class RouterStream(ObjectStream[bytes]):
         call = self.context
         try:
             message = await call.read()
-        except (AioRpcError, asyncio.InvalidStateError, grpc.aio.BaseError) as error:
+        except FAILURES as error:
             raise await self._broken() from error
         except asyncio.CancelledError:
             self._raise_if_reset()
@@ -316,15 +316,8 @@ class RouterStream(ObjectStream[bytes]):
         if not isinstance(call, StreamStreamCall):
             return BrokenResourceError("the client went away")
         if not self._reason and call.done():
-            self._reason = f"{(await call.code()).name}: {await call.details()}"
+            self._reason = status_text(await call.code(), await call.details())
         return BrokenResourceError(self._reason or "the call failed")
-
-    async def _unwritable(self, error: Exception) -> BrokenResourceError:
-        """Return the error for a write that failed with `error`, and let go of the call."""
-        broken = await self._broken()
-        if isinstance(error, AioRpcError):
-            abandon(self.context)
-        return broken
 
     def _raise_if_reset(self) -> None:
         """Tell a call that was cancelled by `reset` from a task that is being cancelled."""
@@ -333,24 +326,6 @@ class RouterStream(ObjectStream[bytes]):
             raise ClosedResourceError
 
 
-def message_encoder(
-    message_type: type[router_pb2.StreamRequest] | type[router_pb2.StreamResponse],
-) -> Callable[[FrameType, bytes], router_pb2.StreamRequest | router_pb2.StreamResponse]:
-    """Return what makes a generated message of a frame."""
-
-    def encode(
-        kind: FrameType, payload: bytes
-    ) -> router_pb2.StreamRequest | router_pb2.StreamResponse:
-        return message_type(payload=payload, frame_type=kind)  # pyright: ignore[reportArgumentType] - an open enum
-
-    return encode
-
-
-def abandon(call: object) -> None:
-    """End a client's call of which a write failed.
-
-    For grpc.aio such a call is done, and cannot be cancelled; but messages that nobody has read
-    keep it, and with it the connection, for as long as the process lives.
-    """
-    if isinstance(call, StreamStreamCall):
-        cast("Any", call)._cython_call.cancel("a write failed")  # noqa: SLF001 - no public way
+def encode_message(kind: FrameType, payload: bytes) -> router_pb2.StreamResponse:
+    """Return the generated message of a frame."""
+    return router_pb2.StreamResponse(payload=payload, frame_type=kind)  # pyright: ignore[reportArgumentType] - an open enum

@@ -4,6 +4,7 @@ import hashlib
 import random
 
 import anyio
+import grpc
 import pytest
 from anyio import BrokenResourceError, BusyResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import ObjectStream
@@ -321,3 +322,22 @@ async def test_the_end_of_the_requests_after_the_half_close_releases_nothing():
         await request_frames(call, [(GOAWAY, b"")])
         await call.done_writing()
         assert await frames_of(call) == [(DATA, b"still here")]
+
+
+@pytest.mark.parametrize("size", [1, 1 << 16, MIB])
+async def test_a_write_that_fails_says_what_the_server_said(size: int):
+    """gRPC only says that it failed, until it has read the status."""
+
+    async def refuse(context: Context) -> None:
+        await context.send_initial_metadata(OPEN)
+        await context.read()
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "the target has gone")
+
+    async def write_on(stream: RouterStream) -> None:
+        while True:
+            await stream.send(bytes(size))
+
+    for _ in range(20):
+        async with connected(refuse) as stream:
+            with pytest.raises(BrokenResourceError, match=r"^UNAVAILABLE: the target has gone$"):
+                await write_on(stream)
