@@ -1,11 +1,14 @@
 """The timer of one transfer.
 
 At most one timer of the loop is armed, and it is only moved when it fires or would fire too late:
-most deadlines are outrun by the next packet.
+most deadlines are outrun by the next packet. The first is armed for early on: deadlines come nearer
+once the round trip is known, and most transfers are over by then.
 """
 
 import asyncio
 from collections.abc import Callable
+
+from jumpstarter_driver_tftp.transfer.retry import MIN_WAIT_SECONDS
 
 
 class Alarm:
@@ -13,9 +16,10 @@ class Alarm:
 
     def __init__(self, ring: Callable[[], None]) -> None:
         """Prepare to call `ring`."""
-        self._ring = ring
+        self._ring: Callable[[], None] | None = ring
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._rang = False
 
     def set(self, deadline: float | None) -> None:
         """See to it that `ring` is called no later than `deadline`."""
@@ -25,14 +29,19 @@ class Alarm:
             if self._timer.when() <= deadline:
                 return
             self._timer.cancel()
+        if not self._rang:
+            deadline = min(deadline, self._loop.time() + MIN_WAIT_SECONDS)
         self._timer = self._loop.call_at(deadline, self._fire)
 
     def cancel(self) -> None:
-        """Call nobody."""
+        """Call nobody any more, and know nobody."""
+        self._ring = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _fire(self) -> None:
         self._timer = None
-        self._ring()
+        self._rang = True
+        if self._ring is not None:
+            self._ring()

@@ -12,9 +12,11 @@ import os
 import stat
 import struct
 import sys
+from functools import lru_cache
 
 _OPENAT2 = 437  # the same on every architecture
 _HOW = struct.Struct("@QQQ")
+_HOW_BYTES = _HOW.size
 _HERE = -100  # AT_FDCWD: paths begin where the process is
 
 _NO_LINKS = 0x02 | 0x04  # RESOLVE_NO_MAGICLINKS and RESOLVE_NO_SYMLINKS
@@ -36,7 +38,9 @@ _CANNOT_TELL = {errno.EAGAIN, errno.EOPNOTSUPP, errno.ENOSYS}
 _IN_MEMORY = {0x01021994, 0x858458F6}  # tmpfs and ramfs: see statfs(2)
 _STATFS_BYTES = 256  # more than the structure has anywhere; its first word is the type
 
-_libc = ctypes.CDLL(None, use_errno=True)
+_libc = ctypes.CDLL(None)
+_syscall = _libc.syscall
+_encoded = lru_cache(maxsize=64)(os.fsencode)  # of the few directories that are served
 _linux = sys.platform == "linux"
 _devices: dict[int, bool] = {}  # whether what lies on a device is in memory
 
@@ -49,19 +53,20 @@ def open_regular(root: str, path: str) -> tuple[int, os.stat_result] | None:
     """
     if not _linux:
         return None
-    folder = _open(_HERE, root, _FOLDER)
+    folder = _open(_HERE, _encoded(root), _FOLDER)
     if folder < 0:
         return None
     try:
         # Opening a device or a FIFO can already have an effect, so its kind is looked at first.
-        look = _open(folder, path, _LOOK)
+        below = os.fsencode(path)
+        look = _open(folder, below, _LOOK)
         if look < 0:
             return None
         try:
             seen = os.fstat(look)
         finally:
             os.close(look)
-        descriptor = _open(folder, path, _READ) if stat.S_ISREG(seen.st_mode) else -1
+        descriptor = _open(folder, below, _READ) if stat.S_ISREG(seen.st_mode) else -1
     finally:
         os.close(folder)
     if descriptor < 0:
@@ -93,8 +98,8 @@ def read(descriptor: int, limit: int, position: int, device: int) -> bytes | Non
     return memoryview(buffer)[:count].tobytes()
 
 
-def _open(folder: int, path: str, how: bytes) -> int:
-    return _libc.syscall(_OPENAT2, folder, os.fsencode(path), how, len(how))
+def _open(folder: int, path: bytes, how: bytes) -> int:
+    return _syscall(_OPENAT2, folder, path, how, _HOW_BYTES)
 
 
 def _is_in_memory(descriptor: int, device: int) -> bool:

@@ -23,7 +23,7 @@ _REFUSED = {errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT, errno.EO
 class Burst:
     """Sends over a connected UDP socket that never blocks."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.SocketType) -> None:
         """Use `sock`, which stays its owner's."""
         self._socket = sock
         self._cuts = sys.platform == "linux" and sock.family in _INTERNET

@@ -5,9 +5,8 @@ file is read in them, which is the shortest way that there is: most transfers ne
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, Self
 
 import anyio
 
@@ -36,7 +35,10 @@ class Conversation:
     """
 
     def __init__(self, line: Line, machine: Sender, file: OpenFile) -> None:
-        """Prepare a transfer; `run` or `begin`, inside `attached`, carry it out."""
+        """Prepare a transfer; `run` or `begin`, inside `attached`, carry it out.
+
+        Takes over the line, and closes it in the end.
+        """
         self.machine = machine
         self.finish: Finish | None = None
         self._line = line
@@ -103,18 +105,34 @@ class Conversation:
         if self.finish is None:
             self._carry_out(self.machine.abort(code, text))
 
-    @contextmanager
-    def attached(self) -> Generator[None]:
-        """Listen to the client. If this ends before the transfer does, the client is told."""
-        self._line.attach(self, ANSWER_BYTES)
+    def attached(self) -> Self:
+        """Listen to the client from now on, until `close` or the end of the context that this is.
+
+        Raises:
+            OSError: the system cannot watch any more lines.
+        """
         try:
-            yield
-        except Exception:
-            self.abort(TftpErrorCode.NOT_DEFINED, "Server failed")
+            self._line.attach(self, ANSWER_BYTES)
+        except OSError:
+            self._line.close()
             raise
-        finally:
-            self.abort(TftpErrorCode.NOT_DEFINED, "Server is stopping")
-            self._line.detach()
+        return self
+
+    def __enter__(self) -> Self:
+        """Do nothing: `attached` did."""
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Close it, and tell the client when it was a failure that ended it."""
+        if isinstance(error, Exception):
+            self.abort(TftpErrorCode.NOT_DEFINED, "Server failed")
+        self.close()
+
+    def close(self) -> None:
+        """Listen no longer. If this comes before the transfer's end, the client is told."""
+        self.abort(TftpErrorCode.NOT_DEFINED, "Server is stopping")
+        self._line.detach()
+        self._line.close()
 
     def _go_on(self) -> None:
         """Give the machine what it wants, or see to it, and arm the timer."""
@@ -164,7 +182,8 @@ class Conversation:
 
     def _tell_end(self) -> None:
         if self._ended is not None and not self._fetching:
-            ended, self._ended = self._ended, None
+            ended = self._ended
+            self._ended = self._spawn = None  # nothing is left that leads back here
             ended()
 
     def _on_alarm(self) -> None:
@@ -176,8 +195,10 @@ class Conversation:
             self._go_on()
 
     def _carry_out(self, commands: list[Command]) -> None:
+        if not commands:
+            return
         datagrams = [command.datagram for command in commands if isinstance(command, Send)]
         if datagrams:
             self._line.send(datagrams)
-        if commands and isinstance(commands[-1], Finish):
+        if isinstance(commands[-1], Finish):
             self.abandon(commands[-1])

@@ -128,6 +128,10 @@ class LocalFile:
 
     def __exit__(self, *_: object) -> None:
         """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Give up the descriptor."""
         os.close(self._descriptor)
 
     def at_hand(self, limit: int) -> tuple[bytes, bool] | None:

@@ -131,7 +131,10 @@ class Places(Generic[T]):
         if displaced is not None:
             self.leave(displaced)
         self._holders[occupant] = client
-        self._clients.setdefault(client, _Client()).count += 1
+        known = self._clients.get(client)
+        if known is None:
+            known = self._clients[client] = _Client()
+        known.count += 1
         return displaced
 
     def offer(self, occupant: T) -> None:

@@ -51,6 +51,10 @@ class Line(Protocol):
         """Close it."""
         ...
 
+    def close(self) -> None:
+        """Close it."""
+        ...
+
     def attach(self, ear: Ear, largest: int) -> None:
         """Hand what comes to `ear` until `detach`, cut to `largest` bytes."""
         ...
@@ -77,8 +81,9 @@ class OwnPort:
         self._readiness = readiness
         self._socket = channel.connected
         self._strays = channel.strays
+        self._numbers = channel.connected.fileno(), channel.strays.fileno()
         self._loop = asyncio.get_running_loop()
-        self._burst = Burst(channel.connected)
+        self._burst: Burst | None = None
         self._unsent: deque[bytes] = deque()
         self._ear: Ear | None = None
         self._largest = 0
@@ -89,21 +94,25 @@ class OwnPort:
 
     def __exit__(self, *_: object) -> None:
         """Close the port."""
-        self._channel.__exit__()
+        self.close()
+
+    def close(self) -> None:
+        """Close the port."""
+        self._channel.close()
 
     def attach(self, ear: Ear, largest: int) -> None:
         """Hand what the client sends to `ear`; others who send here are told that they err."""
         self._ear, self._largest = ear, largest
-        self._readiness.add(self._socket.fileno(), self._on_readable)
-        self._readiness.add(self._strays.fileno(), self._on_stray)
+        self._readiness.add(self._numbers[0], self._on_readable)
+        self._readiness.add(self._numbers[1], self._on_stray)
 
     def detach(self) -> None:
         """Hand nothing to anybody any more."""
         self._ear = None
         if self._unsent:
             self._loop.remove_writer(self._socket.fileno())
-        self._readiness.remove(self._socket.fileno())
-        self._readiness.remove(self._strays.fileno())
+        for number in self._numbers:
+            self._readiness.remove(number)
 
     def send(self, datagrams: Sequence[bytes]) -> None:
         """Send to the client, now or when there is room."""
@@ -136,6 +145,8 @@ class OwnPort:
 
     def _send_unsent(self) -> bool:
         """Send what waits, and tell whether all is gone."""
+        if self._burst is None:
+            self._burst = Burst(self._socket)
         while self._unsent:
             try:
                 self._burst.send(self._unsent)
@@ -239,6 +250,9 @@ class SharedLine:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Leave the port as it is: it belongs to all."""
+
+    def close(self) -> None:
         """Leave the port as it is: it belongs to all."""
 
     def attach(self, ear: Ear, largest: int) -> None:  # noqa: ARG002 - a shared port takes whatever comes

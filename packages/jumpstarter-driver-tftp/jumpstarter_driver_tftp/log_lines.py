@@ -32,4 +32,8 @@ class LogLines:
         """Write what waits now."""
         waiting, self._waiting = self._waiting, []
         for level, entry in waiting:
-            self._logger.log(level, "%s", summary(entry))
+            # What `log` does besides is to look for its caller, which is always this.
+            record = self._logger.makeRecord(
+                self._logger.name, level, __file__, 0, "%s", (summary(entry),), None
+            )
+            self._logger.handle(record)

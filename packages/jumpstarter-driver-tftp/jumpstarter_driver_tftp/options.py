@@ -5,7 +5,7 @@ and changes nothing, whatever the others say. Of an option that is given twice, 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from jumpstarter_driver_tftp.errors import OptionError
 from jumpstarter_driver_tftp.packet import MAX_BLOCK_BYTES, Error, TftpErrorCode
@@ -16,6 +16,8 @@ DEFAULT_BLOCK_BYTES = 512
 MIN_BLOCK_BYTES = 8
 MAX_TIMEOUT_SECONDS = 255
 MAX_WINDOW_BLOCKS = 65535
+
+_MAX_DIGITS = len(str(2**64))
 
 Pairs = tuple[tuple[str, str], ...]
 """Options as they stand in a packet, in order."""
@@ -60,19 +62,16 @@ def negotiate(asked: Iterable[tuple[str, str]], offer: Offer) -> tuple[Terms, Pa
 
     No pairs means that there is nothing to acknowledge, and that no OACK is sent.
     """
-    terms = offer.terms
-    answer: list[tuple[str, str]] = []
+    agreed: dict[str, int] = {}
     for name, value in _first_of_each(asked).items():
         grant = _GRANTS.get(name)
         number = _number(value)
         if grant is None or number is None:
             continue
         granted = grant(number, offer)
-        if granted is None:
-            continue
-        answer.append((name, str(granted)))
-        terms = _with(terms, name, granted)
-    return terms, tuple(answer)
+        if granted is not None:
+            agreed[name] = granted
+    return _with(offer.terms, agreed), tuple((name, str(agreed[name])) for name in agreed)
 
 
 def accept(asked: Pairs, acknowledged: Pairs, defaults: Terms) -> Terms:
@@ -82,15 +81,15 @@ def accept(asked: Pairs, acknowledged: Pairs, defaults: Terms) -> Terms:
         OptionError: the server acknowledged what was not asked for, or more than was asked for.
     """
     wanted = _first_of_each(asked)
-    terms = defaults
+    agreed: dict[str, int] = {}
     for name, value in _first_of_each(acknowledged).items():
         if name not in wanted:
             raise OptionError(f"option {name!r} was not asked for")
         number, limit = _number(value), _number(wanted[name])
         if number is None or limit is None or not _ACCEPTABLE[name](number, limit):
             raise OptionError(f"option {name!r}: {value!r} does not answer {wanted[name]!r}")
-        terms = _with(terms, name, number)
-    return terms
+        agreed[name] = number
+    return _with(defaults, agreed)
 
 
 def announced_size(asked: Iterable[tuple[str, str]]) -> int | None:
@@ -135,16 +134,18 @@ _ACCEPTABLE: Mapping[str, Callable[[int, int], bool]] = {
 }
 
 
-def _with(terms: Terms, name: str, number: int) -> Terms:
-    match name:
-        case "blksize":
-            return replace(terms, blksize=number)
-        case "timeout":
-            return replace(terms, timeout=float(number), exact_timeout=True)
-        case "windowsize":
-            return replace(terms, windowsize=number)
-        case _:
-            return replace(terms, tsize=number)
+def _with(terms: Terms, agreed: Mapping[str, int]) -> Terms:
+    """Return `terms` with what was agreed instead, by the names of the options."""
+    if not agreed:
+        return terms
+    timeout = agreed.get("timeout")
+    return Terms(
+        blksize=agreed.get("blksize", terms.blksize),
+        windowsize=agreed.get("windowsize", terms.windowsize),
+        timeout=terms.timeout if timeout is None else float(timeout),
+        tsize=agreed.get("tsize", terms.tsize),
+        exact_timeout=terms.exact_timeout or timeout is not None,
+    )
 
 
 def _first_of_each(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -156,5 +157,5 @@ def _first_of_each(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def _number(value: str) -> int | None:
     # `int` would also take signs, spaces, underscores and digits of other scripts.
-    digits = value.isascii() and value.isdigit() and len(value) <= len(str(2**64))
+    digits = value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS
     return int(value) if digits else None

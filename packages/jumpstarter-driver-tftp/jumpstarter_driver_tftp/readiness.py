@@ -62,12 +62,15 @@ class EpollSet:
         del self._calls[descriptor]
 
     def serve(self) -> None:
-        """Call for each descriptor that is ready now."""
-        for descriptor, _ in self._epoll.poll(0, _AT_ONCE):
-            # One of those before may have ended this one.
-            call = self._calls.get(descriptor)
-            if call is not None:
-                call()
+        """Call for each descriptor that is ready now, or is when those are done."""
+        left = _AT_ONCE
+        while left > 0 and (ready := self._epoll.poll(0, left)):
+            left -= len(ready)
+            for descriptor, _ in ready:
+                # One of those before may have ended this one.
+                call = self._calls.get(descriptor)
+                if call is not None:
+                    call()
 
 
 @contextmanager

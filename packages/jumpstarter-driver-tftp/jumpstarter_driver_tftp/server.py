@@ -17,6 +17,7 @@ from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
 )
+from functools import partial
 from types import MappingProxyType
 
 import anyio
@@ -183,7 +184,9 @@ class TftpServer:
                 port = port_of(
                     listener, readiness, shared=self.single_port, blocks_come=self.writable
                 )
-                loop.add_reader(listener.socket, self._on_readable, port, tasks)
+                readiness.add(
+                    listener.socket.fileno(), partial(self._on_readable, port, tasks)
+                )
                 self._serving.stopping = False
                 self.transport = listener
                 self.ready_event.set()
@@ -192,7 +195,7 @@ class TftpServer:
                 finally:
                     if self.transport is listener:
                         self.transport = None
-                    loop.remove_reader(listener.socket)
+                    readiness.remove(listener.socket.fileno())
                     loop.remove_writer(listener.socket)
                     tasks.cancel_scope.cancel()
                     self._transfers.abort(STOPPING)

@@ -7,7 +7,7 @@ waited for gets a task.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from functools import partial
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from anyio.abc import TaskGroup
 
 from jumpstarter_driver_tftp.conversation import Conversation
 from jumpstarter_driver_tftp.errors import FileRefused
-from jumpstarter_driver_tftp.files import Files, OpenFile
+from jumpstarter_driver_tftp.files import Files, LocalFile, OpenFile
 from jumpstarter_driver_tftp.journal import Journal, shown
 from jumpstarter_driver_tftp.limits import Rates
 from jumpstarter_driver_tftp.lines import Port
@@ -101,33 +101,32 @@ class Serving:
         if file is None:
             tasks.start_soon(self._serve, port, running, part)
             return
-        with ExitStack() as stack:
-            try:
-                conversation = self._converse(port, running, stack.enter_context(file), stack)
-            except OSError as error:
-                self._fail(port, running, error)
-                return
-            ended = partial(self._ended, running, stack.pop_all())
-            conversation.begin(ended, partial(self._wait_for, tasks, running))
+        try:
+            conversation = self._converse(port, running, file)
+        except BaseException as error:
+            file.close()
+            if not isinstance(error, OSError):
+                raise
+            self._fail(port, running, error)
+            return
+        ended = partial(self._ended, running, conversation, file)
+        conversation.begin(ended, partial(self._wait_for, tasks, running))
 
-    def _converse(
-        self, port: Port, running: Running, file: OpenFile, stack: ExitStack
-    ) -> Conversation:
-        """Prepare to send a file; `stack` holds all that is needed for it."""
+    def _converse(self, port: Port, running: Running, file: OpenFile) -> Conversation:
+        """Prepare to send a file."""
         offer = self._offer(file.size)
         machine, running.entry.granted = open_sender(running.request, offer, self._settings.retries)
         running.entry.size = file.size if running.request.mode == "octet" else None
-        conversation = Conversation(stack.enter_context(port.line(running.arrival)), machine, file)
-        stack.enter_context(conversation.attached())
-        self._register(running, conversation, stack)
+        conversation = Conversation(port.line(running.arrival), machine, file).attached()
+        self._register(running, conversation)
         return conversation
 
-    def _ended(self, running: Running, stack: ExitStack) -> None:
-        stack.close()
+    def _ended(self, running: Running, conversation: Conversation, file: LocalFile) -> None:
+        self._settings.unregister_transfer(conversation)
+        conversation.close()
+        file.close()
         self._transfers.leave(running)
-        transfer = running.transfer
-        finish = transfer.finish if isinstance(transfer, Conversation) else None
-        self._note(running, running.finish or finish or _STOPPED)
+        self._note(running, running.finish or conversation.finish or _STOPPED)
 
     def _wait_for(
         self, tasks: TaskGroup, running: Running, function: Callable[[], Awaitable[None]]
@@ -178,11 +177,13 @@ class Serving:
         self, port: Port, running: Running, opened: AbstractAsyncContextManager[OpenFile]
     ) -> None:
         async with opened as file:
-            with ExitStack() as stack:
-                conversation = self._converse(port, running, file, stack)
-                if running.finish is None:
-                    await conversation.run()
-                    running.finish = conversation.finish
+            with self._converse(port, running, file) as conversation:
+                try:
+                    if running.finish is None:
+                        await conversation.run()
+                        running.finish = conversation.finish
+                finally:
+                    self._settings.unregister_transfer(conversation)
 
     async def _receive(
         self, port: Port, running: Running, part: Part, path: tuple[str, ...]
@@ -194,13 +195,15 @@ class Serving:
         running.entry.granted, running.entry.size = granted, announced_size(running.request.options)
         async with part.create(path, overwrite=self._settings.overwrite, max_bytes=bound) as file:
             room = machine.terms.windowsize * machine.terms.blksize
-            with ExitStack() as stack:
-                line = stack.enter_context(port.line(running.arrival, room))
+            with port.line(running.arrival, room) as line:
                 reception = Reception(line, machine, file)
-                stack.enter_context(reception.attached())
-                self._register(running, reception, stack)
-                if running.finish is None:
-                    await self._take(running, reception)
+                with reception.attached():
+                    self._register(running, reception)
+                    try:
+                        if running.finish is None:
+                            await self._take(running, reception)
+                    finally:
+                        self._settings.unregister_transfer(reception)
 
     async def _take(self, running: Running, reception: Reception) -> None:
         finish = await reception.run()
@@ -214,11 +217,10 @@ class Serving:
         terms = Terms(blksize=self._settings.block_size, timeout=self._settings.timeout)
         return Offer(terms, self._settings.max_windowsize, size)
 
-    def _register(self, running: Running, transfer: Transfer, stack: ExitStack) -> None:
+    def _register(self, running: Running, transfer: Transfer) -> None:
         running.transfer, running.entry.machine = transfer, transfer.machine
         self._transfers.offer(running)
         self._settings.register_transfer(transfer)
-        stack.callback(self._settings.unregister_transfer, transfer)
 
     async def _refuse(
         self, port: Port, running: Running, error: Error, part: Part, path: tuple[str, ...]

@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -30,6 +30,8 @@ _LISTENER_ROOM_BYTES = 4 << 20
 
 _NONBLOCK = getattr(socket, "SOCK_NONBLOCK", 0)
 """Saves a call of the system for each socket."""
+
+_DATAGRAMS = int(socket.SOCK_DGRAM) | _NONBLOCK
 
 _IP_PKTINFO = 8 if sys.platform == "linux" else 26
 _PKTINFO4 = struct.Struct("@i4s4s")
@@ -50,14 +52,18 @@ class Arrival:
 class Channel:
     """The two sockets of a transfer's port. A context manager that closes them."""
 
-    connected: socket.socket
-    strays: socket.socket
+    connected: socket.SocketType
+    strays: socket.SocketType
 
     def __enter__(self) -> Self:
         """Return this."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close the sockets."""
+        self.close()
+
+    def close(self) -> None:
         """Close the sockets."""
         self.connected.close()
         self.strays.close()
@@ -69,6 +75,7 @@ class Listener:
     def __init__(self, sock: socket.socket) -> None:
         """Take over a bound socket."""
         self.socket = sock
+        self._family = int(sock.family)
         self._bound: SockAddr = sock.getsockname()
         self._everywhere = _is_wildcard(self._bound)
 
@@ -80,9 +87,10 @@ class Listener:
     def receive(self, largest: int = MAX_REQUEST_BYTES) -> Arrival | None:
         """Return the next datagram, cut to `largest` bytes, or None when there is none now."""
         try:
-            datagram, ancillary, _, peer = self.socket.recvmsg(
-                largest, _ANCILLARY_BYTES if self._everywhere else 0
-            )
+            if not self._everywhere:
+                datagram, peer = self.socket.recvfrom(largest)
+                return Arrival(datagram, peer, self._bound)
+            datagram, ancillary, _, peer = self.socket.recvmsg(largest, _ANCILLARY_BYTES)
         except (BlockingIOError, InterruptedError, ConnectionError):
             return None  # a ConnectionError only tells that an earlier answer met a closed port
         return Arrival(datagram, peer, self._local(ancillary))
@@ -110,24 +118,29 @@ class Listener:
         Raises:
             OSError: the system has no port or no descriptor left, or cannot reach the client.
         """
-        with ExitStack() as stack:
-            strays = stack.enter_context(self._new_socket())
-            connected = stack.enter_context(self._new_socket())
+        strays = self._new_socket()
+        connected = strays
+        try:
+            connected = self._new_socket()
             if room > _DEFAULT_ROOM_BYTES:
                 connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
             # Shared only while the second socket binds: no other process can join the port.
             strays.bind((arrival.local[0], 0, *arrival.local[2:]))
-            for sock in (strays, connected):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            strays.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             connected.bind(strays.getsockname())
             connected.connect(arrival.peer)
-            for sock in (strays, connected):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
-            stack.pop_all()
+            strays.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+        except BaseException:
+            connected.close()
+            strays.close()
+            raise
         return Channel(connected, strays)
 
-    def _new_socket(self) -> socket.socket:
-        sock = socket.socket(self.socket.family, socket.SOCK_DGRAM | _NONBLOCK)
+    def _new_socket(self) -> socket.SocketType:
+        # The plain type: what `socket.socket` adds to it costs as much as what is done with it.
+        sock = socket.SocketType(self._family, _DATAGRAMS)
         if not _NONBLOCK:
             sock.settimeout(0)
         return sock
@@ -147,7 +160,7 @@ class Listener:
     def _from(self, local: SockAddr) -> list[tuple[int, int, bytes]]:
         if not self._everywhere or _is_wildcard(local):
             return []
-        if self.socket.family == socket.AF_INET6:
+        if self._family == socket.AF_INET6:
             data = _PKTINFO6.pack(socket.inet_pton(socket.AF_INET6, local[0]), 0)
             return [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, data)]
         data = _PKTINFO4.pack(0, socket.inet_aton(local[0]), bytes(4))
