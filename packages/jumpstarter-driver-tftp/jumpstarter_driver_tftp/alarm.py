@@ -19,6 +19,7 @@ class Alarm:
         self._ring: Callable[[], None] | None = ring
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0  # when the timer fires, while there is one
         self._rang = False
 
     def set(self, deadline: float | None) -> None:
@@ -26,12 +27,13 @@ class Alarm:
         if deadline is None:
             return
         if self._timer is not None:
-            if self._timer.when() <= deadline:
+            if self._due <= deadline:
                 return
             self._timer.cancel()
+        self._due = deadline
         if not self._rang:
-            deadline = min(deadline, self._loop.time() + MIN_WAIT_SECONDS)
-        self._timer = self._loop.call_at(deadline, self._fire)
+            self._due = min(deadline, self._loop.time() + MIN_WAIT_SECONDS)
+        self._timer = self._loop.call_at(self._due, self._fire)
 
     def cancel(self) -> None:
         """Call nobody any more, and know nobody."""

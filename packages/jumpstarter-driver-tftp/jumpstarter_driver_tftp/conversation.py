@@ -197,8 +197,12 @@ class Conversation:
     def _carry_out(self, commands: list[Command]) -> None:
         if not commands:
             return
+        last = commands[-1]
+        if len(commands) == 1 and isinstance(last, Send):
+            self._line.send_one(last.datagram)
+            return
         datagrams = [command.datagram for command in commands if isinstance(command, Send)]
         if datagrams:
             self._line.send(datagrams)
-        if isinstance(commands[-1], Finish):
-            self.abandon(commands[-1])
+        if isinstance(last, Finish):
+            self.abandon(last)

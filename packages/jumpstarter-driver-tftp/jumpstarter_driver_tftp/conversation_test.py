@@ -1,8 +1,10 @@
 """One transfer, and what may come in between."""
 
 import asyncio
+import gc
 import os
 import socket
+import weakref
 from pathlib import Path
 
 import anyio
@@ -102,6 +104,27 @@ async def test_request_right_after_the_last_ack_of_the_same_is_a_new_one(
             assert await peer.fetch(await peer.read("pxe/boot.img")) == b"in a sub-directory"
     # The last ACK of all may have come too late to be read.
     assert [report.state for report in server.reports()[1:]] == [State.COMPLETE] * 4
+
+
+async def test_transfer_that_has_ended_is_freed_without_the_collector(
+    server: TftpServer, peer: Peer
+):
+    async with serving(server, peer):
+        for name in ("boot.img", "pxe/boot.img"):
+            first = await peer.read(name)
+            [transfer] = server.active_transfers
+            left = weakref.ref(transfer)
+            del transfer
+            gc.disable()
+            try:
+                async with server.watch() as reports:
+                    await peer.fetch(first)
+                    with anyio.fail_after(PATIENCE):
+                        assert (await anext(reports)).state is State.COMPLETE
+                await anyio.wait_all_tasks_blocked()
+                assert left() is None
+            finally:
+                gc.enable()
 
 
 async def test_file_that_cannot_be_read_is_an_error_and_nothing_else():

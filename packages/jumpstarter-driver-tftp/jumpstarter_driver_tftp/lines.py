@@ -67,6 +67,10 @@ class Line(Protocol):
         """Send to the client, now or when there is room. To be used while an ear is attached."""
         ...
 
+    def send_one(self, datagram: bytes) -> None:
+        """Send a single datagram, as `send` does."""
+        ...
+
     def catch_up(self) -> None:
         """Hand over now what has come already."""
         ...
@@ -110,18 +114,29 @@ class OwnPort:
         """Hand nothing to anybody any more."""
         self._ear = None
         if self._unsent:
-            self._loop.remove_writer(self._socket.fileno())
+            self._loop.remove_writer(self._numbers[0])
         for number in self._numbers:
             self._readiness.remove(number)
 
     def send(self, datagrams: Sequence[bytes]) -> None:
         """Send to the client, now or when there is room."""
         waiting = bool(self._unsent)
-        if len(datagrams) == 1 and not waiting and self._send_alone(datagrams[0]):
-            return
         self._unsent += datagrams
         if not waiting and not self._send_unsent():
-            self._loop.add_writer(self._socket.fileno(), self._on_writable)
+            self._loop.add_writer(self._numbers[0], self._on_writable)
+
+    def send_one(self, datagram: bytes) -> None:
+        """Send one datagram to the client, now or when there is room: the short way."""
+        if self._unsent:
+            self._unsent.append(datagram)
+            return
+        try:
+            self._socket.send(datagram)
+        except BlockingIOError:
+            self._unsent.append(datagram)
+            self._loop.add_writer(self._numbers[0], self._on_writable)
+        except OSError as error:
+            self._lost(error)
 
     def catch_up(self) -> None:
         """Hand over now what has come already."""
@@ -129,19 +144,9 @@ class OwnPort:
             if not self._on_readable():
                 return
 
-    def _send_alone(self, datagram: bytes) -> bool:
-        """Send one datagram, as in lock-step, and tell whether there was room."""
-        try:
-            self._socket.send(datagram)
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            self._lost(error)
-        return True
-
     def _on_writable(self) -> None:
         if self._send_unsent():
-            self._loop.remove_writer(self._socket.fileno())
+            self._loop.remove_writer(self._numbers[0])
 
     def _send_unsent(self) -> bool:
         """Send what waits, and tell whether all is gone."""
@@ -269,6 +274,10 @@ class SharedLine:
         """Send to the client, now or when there is room."""
         for datagram in datagrams:
             self._port.send(self._arrival, datagram)
+
+    def send_one(self, datagram: bytes) -> None:
+        """Send a single datagram, as `send` does."""
+        self._port.send(self._arrival, datagram)
 
     def catch_up(self) -> None:
         """Do nothing: what comes to one port is handed over in order."""

@@ -5,6 +5,7 @@ or raises `PacketError`, and nothing else. Names and texts are UTF-8; bytes that
 as surrogate escapes, so that a file with such a name can still be asked for.
 """
 
+import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -140,18 +141,27 @@ class Oack:
 
 Packet = Request | Data | Ack | Error | Oack
 
-_DATA = Opcode.DATA.to_bytes(2, "big")
-_ACK = Opcode.ACK.to_bytes(2, "big")
+_DATA = int(Opcode.DATA)
+_ACK = int(Opcode.ACK)
+_HEADER = struct.Struct(">HH")
 
 
 def encode_data(block: int, data: bytes | memoryview) -> bytes:
     """Return the DATA datagram of a block; its number wraps at 65535."""
-    return b"".join((_DATA, (block & 0xFFFF).to_bytes(2, "big"), data))
+    return _HEADER.pack(_DATA, block & 0xFFFF) + data
+
+
+def encode_blocks(first: int, data: bytes | memoryview, size: int, count: int) -> list[bytes]:
+    """Return the DATA datagrams of `count` blocks in a row; what is missing is so at the end."""
+    return [
+        _HEADER.pack(_DATA, (first + index) & 0xFFFF) + data[index * size : (index + 1) * size]
+        for index in range(count)
+    ]
 
 
 def encode_ack(block: int) -> bytes:
     """Return the ACK datagram of a block; its number wraps at 65535."""
-    return _ACK + (block & 0xFFFF).to_bytes(2, "big")
+    return _HEADER.pack(_ACK, block & 0xFFFF)
 
 
 def acknowledged(datagram: bytes) -> int | None:
@@ -159,9 +169,10 @@ def acknowledged(datagram: bytes) -> int | None:
 
     More bytes than the four are tolerated: some boot loaders send a whole buffer.
     """
-    if datagram[:2] == _ACK and len(datagram) >= HEADER_BYTES:
-        return int.from_bytes(datagram[2:4], "big")
-    return None
+    if len(datagram) < HEADER_BYTES:
+        return None
+    opcode, block = _HEADER.unpack_from(datagram)
+    return block if opcode == _ACK else None
 
 
 def is_error(datagram: bytes) -> bool:
@@ -181,8 +192,10 @@ def parse(datagram: bytes) -> Packet:
         raise PacketError("Malformed packet")
     opcode = int.from_bytes(datagram[:2], "big")
     match opcode:
-        case Opcode.RRQ | Opcode.WRQ:
-            return _parse_request(Opcode(opcode), datagram[2:])
+        case Opcode.RRQ:
+            return _parse_request(Opcode.RRQ, datagram[2:])
+        case Opcode.WRQ:
+            return _parse_request(Opcode.WRQ, datagram[2:])
         case Opcode.DATA:
             return Data(int.from_bytes(datagram[2:4], "big"), datagram[4:])
         case Opcode.ACK:

@@ -14,6 +14,7 @@ from jumpstarter_driver_tftp.packet import (
     Packet,
     Request,
     acknowledged,
+    encode_blocks,
     parse,
 )
 
@@ -108,3 +109,18 @@ def test_requests_survive_the_wire(name: str, options: list[tuple[str, str]]):
 def test_block_numbers_wrap():
     assert Data(65536, b"x").encode() == b"\0\3\0\0x"
     assert Ack(65537).encode() == b"\0\4\0\1"
+
+
+@pytest.mark.parametrize(
+    ("first", "data", "count", "sent"),
+    [
+        (1, b"abcdefgh", 2, [Data(1, b"abcd"), Data(2, b"efgh")]),
+        (1, b"abcdef", 2, [Data(1, b"abcd"), Data(2, b"ef")]),
+        (7, b"abcd", 2, [Data(7, b"abcd"), Data(8, b"")]),
+        (65535, b"abcdefgh", 2, [Data(65535, b"abcd"), Data(0, b"efgh")]),
+        (1, b"", 0, []),
+    ],
+    ids=["whole", "last is short", "last is empty", "number wraps", "none"],
+)
+def test_blocks_in_a_row(first: int, data: bytes, count: int, sent: list[Data]):
+    assert encode_blocks(first, memoryview(data), 4, count) == [block.encode() for block in sent]

@@ -1,5 +1,6 @@
 """Sockets that are watched: each that has something to read is told, and no other."""
 
+import asyncio
 import socket
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -52,6 +53,51 @@ async def test_all_that_are_ready_are_told(
         await done.wait()
     for near, _ in pairs:
         readiness.remove(near.fileno())
+
+
+async def test_who_becomes_ready_meanwhile_is_told_in_the_same_turn(
+    pairs: list[tuple[socket.socket, socket.socket]],
+):
+    (near, far), (other_near, other_far) = pairs[:2]
+    told: list[str] = []
+    turns: list[str] = []
+    done = anyio.Event()
+
+    def tell() -> None:
+        told.append(near.recv(10).decode())
+        asyncio.get_running_loop().call_soon(turns.append, "next")
+        other_far.send(b"second")
+
+    def tell_other() -> None:
+        told.append(other_near.recv(10).decode())
+        assert not turns
+        done.set()
+
+    with watching() as readiness:
+        readiness.add(near.fileno(), tell)
+        readiness.add(other_near.fileno(), tell_other)
+        far.send(b"first")
+        with anyio.fail_after(PATIENCE):
+            await done.wait()
+        for sock in (near, other_near):
+            readiness.remove(sock.fileno())
+    assert told == ["first", "second"]
+
+
+async def test_others_get_their_turn_while_somebody_is_always_ready(
+    readiness: Readiness, pairs: list[tuple[socket.socket, socket.socket]]
+):
+    near, far = pairs[0]
+    done = anyio.Event()
+
+    def tell() -> None:
+        asyncio.get_running_loop().call_soon(done.set)  # and never read what is there
+
+    readiness.add(near.fileno(), tell)
+    far.send(b"x")
+    with anyio.fail_after(PATIENCE):
+        await done.wait()
+    readiness.remove(near.fileno())
 
 
 async def test_who_was_removed_is_not_told_any_more(

@@ -188,6 +188,6 @@ class Reception:
     def _answer(self, commands: list[Command]) -> None:
         for command in commands:
             if isinstance(command, Send):
-                self._line.send([command.datagram])
+                self._line.send_one(command.datagram)
             elif isinstance(command, Finish):
                 self.abandon(command)

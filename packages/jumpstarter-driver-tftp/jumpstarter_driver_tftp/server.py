@@ -184,9 +184,7 @@ class TftpServer:
                 port = port_of(
                     listener, readiness, shared=self.single_port, blocks_come=self.writable
                 )
-                readiness.add(
-                    listener.socket.fileno(), partial(self._on_readable, port, tasks)
-                )
+                readiness.add(listener.socket.fileno(), partial(self._on_readable, port, tasks))
                 self._serving.stopping = False
                 self.transport = listener
                 self.ready_event.set()

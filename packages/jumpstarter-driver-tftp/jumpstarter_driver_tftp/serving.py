@@ -7,7 +7,7 @@ waited for gets a task.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import partial
 from typing import Protocol
 
@@ -22,7 +22,7 @@ from jumpstarter_driver_tftp.lines import Port
 from jumpstarter_driver_tftp.log_lines import LogLines
 from jumpstarter_driver_tftp.names import path_below_root
 from jumpstarter_driver_tftp.options import Offer, Terms, announced_size
-from jumpstarter_driver_tftp.packet import Error, Opcode, TftpErrorCode
+from jumpstarter_driver_tftp.packet import Error, Opcode, Request, TftpErrorCode
 from jumpstarter_driver_tftp.parts import Part, part_of
 from jumpstarter_driver_tftp.reception import Reception
 from jumpstarter_driver_tftp.requests import open_receiver, open_sender
@@ -94,10 +94,7 @@ class Serving:
     def begin(self, port: Port, tasks: TaskGroup, running: Running) -> None:
         """Serve a request, at once if nothing has to be waited for."""
         part = part_of(self._files, self._views.find(running.arrival.peer[0]))
-        file = None
-        if running.request.opcode is Opcode.RRQ:
-            with suppress(FileRefused):
-                file = part.at_hand(path_below_root(running.request.name))
+        file = _at_hand(part, running.request)
         if file is None:
             tasks.start_soon(self._serve, port, running, part)
             return
@@ -256,3 +253,13 @@ class Serving:
             yield
         finally:
             self._lines.write()
+
+
+def _at_hand(part: Part, request: Request) -> LocalFile | None:
+    """Open the file that is to be read, if nothing has to be waited for."""
+    if request.opcode is not Opcode.RRQ:
+        return None
+    try:
+        return part.at_hand(path_below_root(request.name))
+    except FileRefused:
+        return None

@@ -28,7 +28,7 @@ from jumpstarter_driver_tftp.packet import (
     Packet,
     TftpErrorCode,
     acknowledged,
-    encode_data,
+    encode_blocks,
     parse,
 )
 from jumpstarter_driver_tftp.transfer.commands import Command, Finish, Outcome, Send, fail
@@ -37,6 +37,9 @@ from jumpstarter_driver_tftp.transfer.retry import Retry
 READ_AHEAD_BYTES = 256 * 1024
 """How much of the file is asked for at a time, and about how much is held beyond the window."""
 
+
+_TOGETHER_BYTES = 16 * 1024
+"""How much of the file is made into blocks at once: each for itself costs more."""
 
 _NONE = -1
 """No number of a block, and below that of each."""
@@ -84,6 +87,7 @@ class Sender:
         self._retry = Retry(terms.timeout, tries, exact=terms.exact_timeout)
         self._state = _State.OPENING
         self._window: deque[bytes] = deque()
+        self._ready: deque[bytes] = deque()  # blocks that follow those in the window
         self._base = 1  # the number of the first block in the window
         self._last: int | None = None  # the number of the last block, once it is made
         self._short = 0  # bytes by which the last block is smaller than the others
@@ -218,6 +222,7 @@ class Sender:
         """Ask for whole blocks, so that no block has to be put together from two reads."""
         self._chunk = max(READ_AHEAD_BYTES // block_bytes, 1) * block_bytes
         self._enough = max(READ_AHEAD_BYTES // 2, block_bytes)
+        self._several = max(_TOGETHER_BYTES // block_bytes, 1)
 
     def _time(self, block: int, now: float) -> None:
         self._timed, self._timed_at = block, now
@@ -265,35 +270,37 @@ class Sender:
     def _fill(self, now: float) -> list[Command]:
         """Send new blocks, as far as the window and the bytes at hand allow, and wait anew."""
         commands: list[Command] = []
-        window = self._window
-        while len(window) < self.terms.windowsize:
-            packet = self._next_packet()
-            if packet is None:
-                break
+        window, room = self._window, self.terms.windowsize
+        while len(window) < room and (self._ready or self._make_ready()):
+            packet = self._ready.popleft()
             window.append(packet)
             commands.append(Send(packet))
         if commands and self._timed <= self._twice:
             self._time(self._base + len(window) - 1, now)
-        if len(window) < self.terms.windowsize and self._last is None:
+        if len(window) < room and self._last is None:
             self._retry.stop()
         else:
             self._retry.sent(now)
         return commands
 
-    def _next_packet(self) -> bytes | None:
+    def _make_ready(self) -> bool:
+        """Make the next blocks after the window of the bytes at hand, and tell if there are any."""
+        if self._last is not None:
+            return False
         size = self.terms.blksize
-        left = self._waiting_bytes
-        if self._last is not None or (left < size and not self._ended):
-            return None
         number = self._base + len(self._window)
-        if left < size:
-            self._last, self._short = number, size - left
-            size = left
-        self._waiting_bytes -= size
-        return encode_data(number, self._take(size))
+        count = min(self._waiting_bytes // size, self._several)
+        taken = count * size
+        left = self._waiting_bytes - taken
+        if left < size and self._ended:
+            self._last, self._short = number + count, size - left
+            count, taken = count + 1, taken + left
+        self._waiting_bytes -= taken
+        self._ready.extend(encode_blocks(number, self._take(taken), size, count))
+        return count > 0
 
     def _take(self, size: int) -> memoryview | bytes:
-        """Return the next bytes; reads are whole blocks, so they seldom lie in two pieces."""
+        """Return the next bytes, which seldom lie in two pieces."""
         waiting = self._waiting
         if not size:
             return b""
@@ -310,6 +317,7 @@ class Sender:
         self._state = _State.DONE
         self._retry.stop()
         self._window.clear()
+        self._ready.clear()
         self._waiting.clear()
         self._ended = True
         return list(commands)

@@ -279,3 +279,21 @@ def test_window_with_little_at_hand_goes_out_piece_by_piece():
     assert blocks(machine.supply(b"abcdabcdab", 0.0, last=False)) == [1, 2]
     assert blocks(machine.supply(b"cdabcdabcdab", 0.1, last=False)) == [3, 4]
     assert blocks(machine.receive(ack(4), 0.2)) == [5]
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [(100_003,), (1, 2, 49_999, 50_001), (33_334, 33_334, 33_335), (99_999, 4, 0)],
+)
+def test_blocks_do_not_depend_on_the_pieces_that_a_file_comes_in(sizes: tuple[int, ...]):
+    content = bytes(index % 251 for index in range(sum(sizes)))
+    machine = Sender(Terms(1000, timeout=1.0), tries=3)
+    begin = 0
+    for number, size in enumerate(sizes, 1):
+        machine.supply(content[begin : begin + size], 0.0, last=number == len(sizes))
+        begin += size
+    seen = drain(machine)
+    data = [item.data for item in seen if isinstance(item, Data)]
+    assert b"".join(data) == content
+    assert [len(block) for block in data] == [1000] * 100 + [3]
+    assert seen[-1] == COMPLETE
