@@ -71,7 +71,8 @@ def negotiate(asked: Iterable[tuple[str, str]], offer: Offer) -> tuple[Terms, Pa
         granted = grant(number, offer)
         if granted is not None:
             agreed[name] = granted
-    return _with(offer.terms, agreed), tuple((name, str(agreed[name])) for name in agreed)
+    answer = tuple([(name, str(number)) for name, number in agreed.items()])
+    return _with(offer.terms, agreed), answer
 
 
 def accept(asked: Pairs, acknowledged: Pairs, defaults: Terms) -> Terms:

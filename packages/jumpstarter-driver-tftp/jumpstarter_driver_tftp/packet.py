@@ -201,17 +201,17 @@ def parse(datagram: bytes) -> Packet:
         case Opcode.ACK:
             return Ack(int.from_bytes(datagram[2:4], "big"))
         case Opcode.OACK:
-            return Oack(_pairs(datagram[2:]))
+            return Oack(_pairs(_text(datagram[2:]).split("\0")))
         case _:
             raise PacketError("Unknown opcode")
 
 
 def _parse_request(opcode: Opcode, body: bytes) -> Request:
-    name, end_of_name, rest = body.partition(b"\0")
-    mode, end_of_mode, options = rest.partition(b"\0")
-    if not end_of_name or not end_of_mode:
+    name, *rest = _text(body).split("\0")
+    if len(rest) < 2:  # noqa: PLR2004 - the mode, and what follows its end
         raise PacketError("Malformed packet")
-    return Request(opcode, _text(name), _text(mode).lower(), _pairs(options))
+    mode, *options = rest
+    return Request(opcode, name, mode.lower(), _pairs(options))
 
 
 def _parse_error(datagram: bytes) -> Error:
@@ -220,11 +220,10 @@ def _parse_error(datagram: bytes) -> Error:
     return Error(int.from_bytes(datagram[2:4], "big"), _text(text))
 
 
-def _pairs(body: bytes) -> tuple[tuple[str, str], ...]:
-    """Split options; padding and an option that is cut short are left out."""
-    fields = body.split(b"\0")[:-1]
-    pairs = zip(fields[::2], fields[1::2], strict=False)
-    return tuple((_text(name), _text(value)) for name, value in pairs if name)
+def _pairs(fields: list[str]) -> tuple[tuple[str, str], ...]:
+    """Pair options, behind which is a last NUL; padding and one that is cut short are left out."""
+    pairs = zip(fields[:-1:2], fields[1:-1:2], strict=False)
+    return tuple([pair for pair in pairs if pair[0]])
 
 
 def _text(raw: bytes) -> str:

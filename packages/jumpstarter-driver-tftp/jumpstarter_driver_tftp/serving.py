@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Protocol
 
 from anyio.abc import TaskGroup
@@ -211,7 +211,7 @@ class Serving:
         running.finish = finish
 
     def _offer(self, size: int | None) -> Offer:
-        terms = Terms(blksize=self._settings.block_size, timeout=self._settings.timeout)
+        terms = _terms(self._settings.block_size, self._settings.timeout)
         return Offer(terms, self._settings.max_windowsize, size)
 
     def _register(self, running: Running, transfer: Transfer) -> None:
@@ -253,6 +253,12 @@ class Serving:
             yield
         finally:
             self._lines.write()
+
+
+@lru_cache(maxsize=8)
+def _terms(blksize: int, timeout: float) -> Terms:
+    """Return what holds for clients that ask for nothing; it hardly ever changes."""
+    return Terms(blksize=blksize, timeout=timeout)
 
 
 def _at_hand(part: Part, request: Request) -> LocalFile | None:
