@@ -34,6 +34,6 @@ class LogLines:
         for level, entry in waiting:
             # What `log` does besides is to look for its caller, which is always this.
             record = self._logger.makeRecord(
-                self._logger.name, level, __file__, 0, summary(entry), (), None
+                self._logger.name, level, __file__, 0, summary(entry), (), None, "write"
             )
             self._logger.handle(record)

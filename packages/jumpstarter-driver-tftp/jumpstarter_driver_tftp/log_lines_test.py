@@ -75,3 +75,10 @@ async def test_a_level_that_is_off_costs_nothing(logger: logging.Logger, heard: 
     lines.add(logging.INFO, ended("a"))
     lines.write()
     assert heard.lines == []
+
+
+async def test_name_that_looks_like_a_format_stands_as_it_is(logger: logging.Logger, heard: Heard):
+    lines = LogLines(logger)
+    lines.add(logging.INFO, ended("%s%(a)d"))
+    lines.write()
+    assert heard.lines == ["INFO 10.0.0.1:2000: read of '%s%(a)d' refused: File not found"]
