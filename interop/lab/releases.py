@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -93,6 +93,19 @@ async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float) -> bo
     return False
 
 
+def family(pid: int) -> list[int]:
+    """Return a process and all below it, also those in sessions of their own (proc(5))."""
+    parents: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            after_name = path.read_text(errors="replace").rpartition(")")[2]
+            parents[int(path.parent.name)] = int(after_name.split()[1])
+    found = [pid]
+    for member in found:
+        found += [child for child, parent in parents.items() if parent == member]
+    return found
+
+
 @dataclass
 class Program:
     """A program that runs, and what it has said so far."""
@@ -141,11 +154,12 @@ class Program:
             await self.process.wait()
 
     def kill(self) -> None:
-        """Kill it, and all that it started, at once."""
-        try:
+        """Kill it, and all that it started, at once; exporters of releases before ours fork."""
+        for member in family(self.process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(member, signal.SIGKILL)
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
 
 
 @asynccontextmanager
