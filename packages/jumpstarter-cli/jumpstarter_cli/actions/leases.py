@@ -177,7 +177,7 @@ def why(**given: Unpack[WhyOptions]) -> int:
         "name": lease.name,
         "status": lease.get_status(),
         "text": standing(lease),
-        "conditions": [item.model_dump() for item in lease.conditions],
+        "conditions": [item.model_dump(mode="json") for item in lease.conditions],
         "waiting": None if lease.waiting is None else lease.waiting.model_dump(mode="json"),
     }
     print_data(data, given["output"])
