@@ -28,6 +28,8 @@ DEFAULT_OPTIONS: Final[Mapping[str, str | int]] = {
     "grpc.keepalive_timeout_ms": 180_000,
     "grpc.http2.max_pings_without_data": 0,
     "grpc.keepalive_permit_without_calls": 1,
+    # As servers do: a message comes in one frame of HTTP/2 instead of in 64.
+    "grpc.http2.max_frame_size": 1 << 20,
 }
 """Options of every channel; a configuration's `grpcOptions` override them."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import anyio
+import grpc
 from anyio import BrokenResourceError, BusyResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import ObjectStream
 from grpc.aio import ServicerContext, StreamStreamCall
@@ -28,7 +29,7 @@ from jumpstarter.model.frames import (
 )
 from jumpstarter.streams.metadata import metadata_attributes
 
-from .writing import FAILURES, status_text, why_it_failed, write
+from .writing import FAILURES, Status, why_it_failed, write
 
 CLOSE_GRACE = 5.0
 """Seconds that a close waits for the far side to take what was sent."""
@@ -72,7 +73,7 @@ class RouterStream(ObjectStream[bytes]):
         self._reader_left: anyio.Event | None = None
         self._ended = False
         self._answered = False
-        self._reason = ""
+        self._status: Status | None = None
         self._sent_eof = False
         self._closed = False
 
@@ -270,14 +271,18 @@ class RouterStream(ObjectStream[bytes]):
                 await call.write(self._encode(frame_type, payload))  # pyright: ignore[reportArgumentType] - as its method takes
         except FAILURES as error:
             if isinstance(call, StreamStreamCall) and not call.done():
-                self._reason = await why_it_failed(call, reading=self._reading)
-            raise await self._broken() from error
+                self._status = await why_it_failed(call, reading=self._reading)
+            broken = await self._broken()
+            broken.__cause__ = error
         except asyncio.CancelledError:
             self._raise_if_reset()
             raise
-        if call.done():
+        else:
             # grpc.aio reports no error for a write that a finished call swallowed.
-            raise await self._broken()
+            broken = await self._broken() if call.done() else None
+        # A server may have answered a half-close before this end's write of it has returned.
+        if broken is not None and not (frame_type is FrameType.GOAWAY and self._ended_well()):
+            raise broken
 
     async def _read(self) -> Frame | None:
         """Return the next frame, or None at the end of the call's messages."""
@@ -315,9 +320,16 @@ class RouterStream(ObjectStream[bytes]):
         call = self.context
         if not isinstance(call, StreamStreamCall):
             return BrokenResourceError("the client went away")
-        if not self._reason and call.done():
-            self._reason = status_text(await call.code(), await call.details())
-        return BrokenResourceError(self._reason or "the call failed")
+        if self._status is None and call.done():
+            self._status = await call.code(), await call.details()
+        if self._status is None:
+            return BrokenResourceError("the call failed, and the far side does not say why")
+        code, details = self._status
+        return BrokenResourceError(f"{code.name}: {details}")
+
+    def _ended_well(self) -> bool:
+        """Return whether the server has ended the call as one that needs nothing more."""
+        return self._status is not None and self._status[0] is grpc.StatusCode.OK
 
     def _raise_if_reset(self) -> None:
         """Tell a call that was cancelled by `reset` from a task that is being cancelled."""

@@ -341,3 +341,15 @@ async def test_a_write_that_fails_says_what_the_server_said(size: int):
         async with connected(refuse) as stream:
             with pytest.raises(BrokenResourceError, match=r"^UNAVAILABLE: the target has gone$"):
                 await write_on(stream)
+
+
+async def test_a_half_close_that_the_server_answers_by_ending_the_call_is_no_failure():
+    """The end may arrive before this end's write has returned."""
+
+    async def handle(context: Context) -> None:
+        await context.send_initial_metadata(OPEN)
+        await context.read()
+
+    for _ in range(50):
+        async with connected(handle) as stream:
+            await stream.send_eof()

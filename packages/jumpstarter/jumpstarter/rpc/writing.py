@@ -20,6 +20,9 @@ FAILURES = (AioRpcError, asyncio.InvalidStateError, grpc.aio.BaseError)
 
 AnyCall: TypeAlias = StreamStreamCall[Any, Any]
 
+Status: TypeAlias = tuple[grpc.StatusCode, str]
+"""How a call ended, and the words for it."""
+
 
 async def write(call: AnyCall, message: bytes) -> None:
     """Write one message that is serialized already.
@@ -38,25 +41,20 @@ async def write(call: AnyCall, message: bytes) -> None:
         raise
 
 
-async def why_it_failed(call: AnyCall, *, reading: bool) -> str:
-    """Return the status of a call of which a write has failed, in words; the call is over then.
+async def why_it_failed(call: AnyCall, *, reading: bool) -> Status | None:
+    """Return the status of a call of which a write has failed, if it comes; the call is over then.
 
     What arrived before the status has to be read: by another task, while one is `reading`, else it
     is dropped here.
     """
-    reason = "a write failed, and the far side does not say why"
+    status: Status | None = None
     with anyio.move_on_after(STATUS_GRACE):
         with suppress(*FAILURES):
             while not reading and await call.read() is not EOF:
                 pass
-        reason = status_text(await call.code(), await call.details())
+        status = await call.code(), await call.details()
     abandon(call)
-    return reason
-
-
-def status_text(code: grpc.StatusCode, details: str) -> str:
-    """Return how a status is written in an error."""
-    return f"{code.name}: {details}"
+    return status
 
 
 def abandon(call: object) -> None:
