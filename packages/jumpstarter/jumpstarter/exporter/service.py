@@ -139,7 +139,7 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
             with self.in_progress:
                 async with driver.Stream(request, context) as stream:
                     router = _router_stream(context)
-                    async with reset_when_cancelled(router, stream):
+                    async with reset_unless_finished(router, stream):
                         metadata = ((STATE_KEY, STATE_OPEN), *_stream_metadata(stream).items())
                         await context.send_initial_metadata(metadata)
                         opened = True
@@ -213,16 +213,16 @@ def tree_reports(rows: Rows) -> list[jumpstarter_pb2.DriverInstanceReport]:
 
 
 @asynccontextmanager
-async def reset_when_cancelled(
+async def reset_unless_finished(
     router: RouterStream, stream: ObjectStream[bytes]
 ) -> AsyncGenerator[None]:
-    """Reset the driver's stream when the body is cancelled before the client finished.
+    """Reset the driver's stream when the body is cancelled, or fails, before the client finished.
 
     That is how a client that vanishes is seen: its target must see a failure too.
     """
     try:
         yield
-    except anyio.get_cancelled_exc_class():
+    except FAILURES:
         if not router.half_closed:
             await reset_stream(stream)
         raise
