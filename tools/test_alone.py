@@ -51,22 +51,27 @@ class Bench:
 def run(*command: str | Path, cwd: Path = ROOT) -> str:
     """Run a command and return what it printed.
 
+    It prints to a file: a pipe would be waited for as long as any process that it left holds it.
+
     Raises:
-        FailedError: it returned another code than 0.
+        FailedError: it returned another code than 0, or took too long.
     """
-    done = subprocess.run(
-        [str(word) for word in command],
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=TIMEOUT,
-    )
-    if done.returncode:
-        raise FailedError("\n".join(done.stdout.splitlines()[-80:]))
-    return done.stdout
+    with tempfile.TemporaryFile("w+", errors="replace") as output:
+        words = [str(word) for word in command]
+        with subprocess.Popen(
+            words, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        ) as process:
+            try:
+                code = process.wait(TIMEOUT)
+                end = ""
+            except subprocess.TimeoutExpired:
+                process.kill()
+                code, end = 1, f"\nnot done after {TIMEOUT} seconds: {' '.join(words)}"
+        output.seek(0)
+        said = output.read()
+    if code:
+        raise FailedError("\n".join(said.splitlines()[-80:]) + end)
+    return said
 
 
 def faults(names: list[str], metadata: str) -> Iterator[str]:
@@ -156,7 +161,7 @@ def attempt(bench: Bench, package: str) -> bool:
             line = try_pip(bench, "jumpstarter-cli", "jumpstarter-driver-tftp")
         else:
             line = try_package(bench, package)
-    except (FailedError, subprocess.TimeoutExpired) as error:
+    except FailedError as error:
         print(f"FAIL {package}\n{error}", flush=True)
         return False
     print(f"ok   {package:30} {time.monotonic() - begin:4.0f} s  {line}", flush=True)

@@ -9,6 +9,7 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,16 +32,18 @@ def suites() -> list[str]:
 def attempt(folder: str) -> bool:
     """Run the tests of one folder, print the outcome, and return whether all is well."""
     begin = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", folder],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    lines = done.stdout.splitlines()
+    # To a file: a pipe would be waited for as long as any process that a test left holds it.
+    with tempfile.TemporaryFile("w+", errors="replace") as output:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", folder],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        output.seek(0)
+        lines = output.read().splitlines()
     passed = done.returncode == 0
     word = "ok  " if passed else "FAIL"
     last = lines[-1] if lines else ""
