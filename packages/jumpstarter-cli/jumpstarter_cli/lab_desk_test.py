@@ -21,6 +21,7 @@ from jumpstarter.config.client import ClientConfigV1Alpha1, UserConfigV1Alpha1
 from jumpstarter.config.exporter import ExporterConfigV1Alpha1
 from jumpstarter.exporter import Exporter
 from jumpstarter.local import create_exporter
+from jumpstarter.model.status import ExporterStatus
 from jumpstarter.rpc.portal import open_portal
 from jumpstarter_controller.config import Config
 from jumpstarter_lab.lab import Lab, LabConfig, running_lab
@@ -103,10 +104,20 @@ class LabDesk:
         async with create_exporter(config) as exporter, anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: exporter.serve(registered=ready.set))
             await ready.wait()
+            await self._can_be_leased(config.metadata.name)
             try:
                 yield exporter
             finally:
                 exporter.stop(should_unregister=True)
+
+    async def _can_be_leased(self, name: str) -> None:
+        """Wait until the controller would grant it: it hears of that after the registration."""
+        with anyio.fail_after(30):
+            while True:
+                found = await self.admin.get_exporter(name)
+                if found.online and found.status is ExporterStatus.AVAILABLE:
+                    return
+                await anyio.sleep(0.01)
 
 
 def typed(capture: pytest.CaptureFixture[str], *words: str) -> Done:
