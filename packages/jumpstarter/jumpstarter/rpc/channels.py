@@ -22,14 +22,16 @@ from .blocking import Target
 
 DEFAULT_PORT: Final = 443
 
+FRAME_BYTES: Final = 1 << 20
+"""The largest frame of HTTP/2 that either end takes: a message of ours comes in one, not in 64."""
+
 DEFAULT_OPTIONS: Final[Mapping[str, str | int]] = {
     "grpc.lb_policy_name": "round_robin",
     "grpc.keepalive_time_ms": 20_000,
     "grpc.keepalive_timeout_ms": 180_000,
     "grpc.http2.max_pings_without_data": 0,
     "grpc.keepalive_permit_without_calls": 1,
-    # As servers do: a message comes in one frame of HTTP/2 instead of in 64.
-    "grpc.http2.max_frame_size": 1 << 20,
+    "grpc.http2.max_frame_size": FRAME_BYTES,
 }
 """Options of every channel; a configuration's `grpcOptions` override them."""
 

@@ -11,7 +11,7 @@ import grpc
 from anyio.lowlevel import checkpoint
 from grpc.aio import Server, ServerInterceptor
 
-from .channels import unix_address
+from .channels import FRAME_BYTES, unix_address
 from .stub import STREAM_SERVICE
 
 MAX_PENDING: Final = 20_000
@@ -19,9 +19,6 @@ MAX_PENDING: Final = 20_000
 
 From 1,000 on gRPC would turn calls away at random, with CANCELLED.
 """
-
-FRAME_BYTES: Final = 1 << 20
-"""The largest frame of HTTP/2 that is taken: a message of ours comes in one instead of in 64."""
 
 OPTIONS: Final[tuple[tuple[str, int], ...]] = (
     # Two servers on one port would share its connections at random instead of the second failing.
