@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import cast
 
-from anyio import to_thread
 from anyio.abc import ObjectStream
 from google.protobuf.struct_pb2 import Value
 from jumpstarter_protocol import jumpstarter_pb2
@@ -21,6 +20,7 @@ from jumpstarter.model.values import decode_value, encode_value
 from .decorators import MARKER_DRIVERCALL, MARKER_STREAMCALL, MARKER_STREAMING_DRIVERCALL
 from .signatures import convert_arguments, exported
 from .threads import iterate_in_thread
+from .workers import run_plain
 
 
 async def call(
@@ -35,7 +35,7 @@ async def call(
     if inspect.iscoroutinefunction(method):
         result = await method(*args)
     else:
-        result = await to_thread.run_sync(method, *args)
+        result = await run_plain(method, *args)
     return jumpstarter_pb2.DriverCallResponse(
         uuid=request.uuid, result=_result(result, request.method)
     )

@@ -13,6 +13,7 @@ from anyio.abc import ObjectStream
 from grpc.aio import Channel
 
 from jumpstarter.client import DriverClient
+from jumpstarter.driver.workers import worker_threads
 from jumpstarter.exporter import Session
 from jumpstarter.exporter.conftest import Probe, client_for, collect, echo, serve_probe
 from jumpstarter.exporter.service import SessionService
@@ -81,10 +82,10 @@ async def test_a_body_that_raises_resets_the_target():
 
 async def test_a_client_that_vanishes_as_soon_as_its_stream_is_open_resets_the_target():
     target = Target()
-    async with TemporaryTcpListener(target) as address:
+    async with TemporaryTcpListener(target) as address, worker_threads() as workers:
         with Session(root_device=Probe(target=address)) as session:
             session.update_status(ExporterStatus.LEASE_READY)
-            service = SessionService(session, READY)
+            service = SessionService(session, READY, workers)
 
             async def handle(context: Context) -> None:
                 await service.Stream(no_requests(), cast("Any", StuckAfterOpening(context)))

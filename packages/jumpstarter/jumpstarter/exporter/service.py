@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Never, Protocol, TypeAlias, cast
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc
 from typing_extensions import override
 
 from jumpstarter.driver.base import Driver
+from jumpstarter.driver.workers import Workers, use_workers
 from jumpstarter.model.codes import Code, carried_details, exception_to_status
 from jumpstarter.model.errors import ExporterNotReady, MethodNotFoundError
 from jumpstarter.model.frames import (
@@ -75,12 +77,18 @@ class Served(Protocol):
 class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
     """Answers the calls of one socket."""
 
-    def __init__(self, session: Served, allowed: frozenset[ExporterStatus]) -> None:
-        """Serve `session`; drivers can be called in the statuses `allowed`."""
+    def __init__(
+        self, session: Served, allowed: frozenset[ExporterStatus], workers: Workers
+    ) -> None:
+        """Serve `session`; drivers can be called in the statuses `allowed`.
+
+        Their plain methods run in `workers`.
+        """
         self.in_progress = InProgress()
         """The calls that use drivers."""
         self._session = session
         self._allowed = allowed
+        self._workers = workers
 
     def close(self) -> None:
         """Accept no calls any more, in no status."""
@@ -104,6 +112,7 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
     ) -> jumpstarter_pb2.DriverCallResponse:
         try:
             with self.in_progress:
+                use_workers(self._workers)
                 return await self._driver(request.uuid).DriverCall(request, context)
         except FAILURES as error:
             if is_cancellation(error):
@@ -200,7 +209,7 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
         if now.status not in self._allowed:
             message = f"exporter status is {now.status}: it accepts no calls now"
             raise ExporterNotReady(message)
-        driver = self._session.mapping.get(UUID(uuid))
+        driver = self._session.mapping.get(_parsed(uuid))
         if driver is None:
             message = f"no driver with uuid {uuid} in this session"
             raise MethodNotFoundError(message)
@@ -281,6 +290,11 @@ async def refuse(context: Context, error: BaseException) -> Never:
 def _router_stream(context: Context) -> RouterStream:
     extended = _metadata(context).get(STATE_KEY) == STATE_OPEN
     return RouterStream(context=context, raw=True, extended=extended)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(uuid: str) -> UUID:
+    return UUID(uuid)
 
 
 def _metadata(context: Context) -> dict[str, str | bytes]:

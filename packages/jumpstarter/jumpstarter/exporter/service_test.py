@@ -16,6 +16,7 @@ from jumpstarter.client.core import (
     DriverMethodNotImplemented,
     ExporterNotReady,
 )
+from jumpstarter.driver.workers import worker_threads
 from jumpstarter.exporter.conftest import Probe, client_for, opened, serve_probe, stub_for
 from jumpstarter.exporter.service import SessionService
 from jumpstarter.exporter.session import Session
@@ -52,16 +53,17 @@ async def client(probe: Probe) -> AsyncGenerator[DriverClient]:
 async def test_a_socket_that_is_closed_accepts_no_call_that_has_arrived(probe: Probe):
     with Session(root_device=probe) as session, TemporarySocket() as path:
         session.update_status(ExporterStatus.LEASE_READY)
-        service = SessionService(session, READY)
+        async with worker_threads() as workers:
+            service = SessionService(session, READY, workers)
 
-        def register(server: Server) -> None:
-            jumpstarter_pb2_grpc.add_ExporterServiceServicer_to_server(service, server)
+            def register(server: Server) -> None:
+                jumpstarter_pb2_grpc.add_ExporterServiceServicer_to_server(service, server)
 
-        async with serve(register, [unix_bind(path)]), client_for(path) as client:
-            assert await client.call_async("echo", 1) == 1
-            service.close()
-            with pytest.raises(ExporterNotReady):
-                await client.call_async("echo", 1)
+            async with serve(register, [unix_bind(path)]), client_for(path) as client:
+                assert await client.call_async("echo", 1) == 1
+                service.close()
+                with pytest.raises(ExporterNotReady):
+                    await client.call_async("echo", 1)
 
 
 async def call(stub: MultipathExporterStub, uuid: str, method: str, *args: object) -> None:

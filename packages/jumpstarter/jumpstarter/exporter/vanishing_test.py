@@ -90,11 +90,16 @@ class Held:
 
     def __init__(self) -> None:
         self.files = open_files()
-        self.tasks = len(asyncio.all_tasks())
+        self.tasks = task_count()
 
     def is_again(self) -> bool:
         """Return whether no more is held than there was."""
-        return open_files() <= self.files and len(asyncio.all_tasks()) <= self.tasks
+        return open_files() <= self.files and task_count() <= self.tasks
+
+
+def task_count() -> int:
+    """Return how many tasks there are, without those of threads that wait for the next call."""
+    return sum("Workers" not in task.get_name() for task in asyncio.all_tasks())
 
 
 @asynccontextmanager
