@@ -4,7 +4,9 @@
 
 Prints JSON: for each figure ours, theirs and the ratio (above 1 is better, whatever the figure),
 as medians over the rounds. Loads run unpinned and, where it matters, pinned to one processor. A
-figure that release 0.9.0 has no part for stands alone. Nothing here passes or fails.
+figure that release 0.9.0 has no part for stands alone. `bare` is what gRPC does with nothing around
+it, and `bare_ratio` that to theirs: more than that no code on grpc.aio can reach. Nothing here
+passes or fails.
 """
 
 import argparse
@@ -32,6 +34,8 @@ class Load:
 
     name: str
     pinned: bool = False
+    bare: bool = False
+    """Whether `loads/bare.py` knows how to do the same without our packages."""
 
     @property
     def title(self) -> str:
@@ -40,23 +44,23 @@ class Load:
 
 
 SUITES: Mapping[str, Sequence[Load]] = {
-    "calls": (Load("calls"), Load("calls", pinned=True)),
-    "forward": (Load("forward"), Load("forward", pinned=True)),
+    "calls": (Load("calls", bare=True), Load("calls", pinned=True, bare=True)),
+    "forward": (Load("forward", bare=True), Load("forward", pinned=True, bare=True)),
     "datagrams": (Load("datagrams"), Load("datagrams", pinned=True)),
     "startup": (Load("startup"),),
     "memory": (Load("memory"),),
 }
 
 
-def figures(interpreter: str, load: Load) -> dict[str, float]:
-    """Run one load once and return what it measured."""
+def figures(command: Sequence[str], *, pinned: bool) -> dict[str, float]:
+    """Run a load once and return what it measured."""
     processor = {max(os.sched_getaffinity(0))}
     done = subprocess.run(
-        [interpreter, str(LOADS / f"{load.name}.py")],
+        command,
         check=True,
         capture_output=True,
         text=True,
-        preexec_fn=(lambda: os.sched_setaffinity(0, processor)) if load.pinned else None,
+        preexec_fn=(lambda: os.sched_setaffinity(0, processor)) if pinned else None,
     )
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -67,19 +71,30 @@ def ratio(name: str, ours: float, theirs: float) -> float:
 
 
 def compare(load: Load, theirs: str, rounds: int) -> dict[str, dict[str, float]]:
-    """Measure both in turn, `rounds` times each, and return the medians by figure."""
-    measured: dict[str, dict[str, list[float]]] = defaultdict(lambda: {"ours": [], "theirs": []})
+    """Measure all sides in turn, `rounds` times each, and return the medians by figure."""
+    script = str(LOADS / f"{load.name}.py")
+    sides = {"theirs": [theirs, script], "ours": [sys.executable, script]}
+    if load.bare:
+        sides["bare"] = [sys.executable, str(LOADS / "bare.py"), load.name]
+    measured: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for _ in range(rounds):
-        for side, interpreter in (("theirs", theirs), ("ours", sys.executable)):
-            for name, value in figures(interpreter, load).items():
+        for side, command in sides.items():
+            for name, value in figures(command, pinned=load.pinned).items():
                 measured[name][side].append(value)
-    table: dict[str, dict[str, float]] = {}
-    for name, sides in measured.items():
-        row = {f"{side}": median(values) for side, values in sides.items() if values}
-        if len(row) == len(sides):
-            row["ratio"] = round(ratio(name, row["ours"], row["theirs"]), 2)
-        table[name] = row
-    return table
+    return {
+        name: row(name, {side: median(values) for side, values in of_sides.items()})
+        for name, of_sides in measured.items()
+    }
+
+
+def row(name: str, medians: Mapping[str, float]) -> dict[str, float]:
+    """Return the medians of a figure with what there is to compare them with."""
+    ratios = {"ours": "ratio", "bare": "bare_ratio"}
+    return dict(medians) | {
+        title: round(ratio(name, medians[side], medians["theirs"]), 2)
+        for side, title in ratios.items()
+        if side in medians and "theirs" in medians
+    }
 
 
 def main() -> None:

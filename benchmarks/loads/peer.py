@@ -7,15 +7,34 @@ A connection begins with one letter: `u`pload (answered with the number of bytes
 import json
 import selectors
 import socket
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 MIB = 1 << 20
 AMOUNT = 512 * MIB
 SECONDS = 2.0
+
+
+@contextmanager
+def service() -> Generator[int]:
+    """Run `serve` in a process of its own and yield its port."""
+    argv = [sys.executable, __file__, "serve"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def print_figures(port: int) -> None:
+    """Run `load` on `port` in a process of its own."""
+    subprocess.run([sys.executable, __file__, "load", str(port)], check=True)
 
 
 def serve() -> None:

@@ -42,7 +42,7 @@ from jumpstarter.model.status import (
 )
 from jumpstarter.rpc.router_stream import RouterStream
 from jumpstarter.streams.broadcast import Broadcast
-from jumpstarter.streams.forwarding import copy_stream, relay, reset_stream
+from jumpstarter.streams.forwarding import copy_bytes, copy_stream, pass_on_eof, relay, reset_stream
 from jumpstarter.streams.metadata import MetadataStreamAttributes
 
 from .in_progress import InProgress
@@ -245,7 +245,10 @@ async def carry(router: RouterStream, stream: ObjectStream[bytes]) -> None:
     ends = _Ends()
     async with relay(router, stream) as tasks:
         tasks.start_soon(_to_driver, router, stream, ends, tasks.cancel_scope)
-        await copy_stream(router, stream)
+        await copy_bytes(router, stream)
+        if not (ends.driver and router.extended):
+            await pass_on_eof(router)
+        # Else the end of the call, which follows, is the end of file: one message less.
         ends.client = True
         if ends.driver:
             tasks.cancel_scope.cancel()

@@ -88,6 +88,12 @@ async def pump(a: AnyByteStream, b: AnyByteStream) -> None:
 
 async def copy_stream(dst: AnyByteStream, src: AnyByteStream) -> None:
     """Send to `dst` all that `src` receives, then the end of file where `dst` can be told one."""
+    await copy_bytes(dst, src)
+    await pass_on_eof(dst)
+
+
+async def copy_bytes(dst: AnyByteStream, src: AnyByteStream) -> None:
+    """Send to `dst` all that `src` receives, and no end of file."""
     # Asked for by name: isinstance with a protocol costs as much as opening a socket.
     receive_many: ReceiveMany | None = getattr(src, "receive_many", None)
     if receive_many is not None:
@@ -99,7 +105,6 @@ async def copy_stream(dst: AnyByteStream, src: AnyByteStream) -> None:
     else:
         async for chunk in src:
             await dst.send(chunk)
-    await _pass_on_eof(dst)
 
 
 async def _copy_many(dst: AnyByteStream, receive_many: ReceiveMany) -> None:
@@ -148,7 +153,8 @@ async def relay(a: AnyByteStream, b: AnyByteStream) -> AsyncGenerator[TaskGroup]
         raise failure from failure.__cause__
 
 
-async def _pass_on_eof(stream: AnyByteStream) -> None:
+async def pass_on_eof(stream: AnyByteStream) -> None:
+    """Tell the peer of `stream` that nothing follows, where it is there and can be told."""
     # A stream of another package may lack the method, and a peer that has left needs no end of
     # file: what still comes from it, or its failure, is seen by the other direction.
     send_eof = getattr(stream, "send_eof", None)
