@@ -44,6 +44,7 @@ from jumpstarter.rpc.router_stream import RouterStream
 from jumpstarter.streams.broadcast import Broadcast
 from jumpstarter.streams.forwarding import copy_bytes, copy_stream, pass_on_eof, relay, reset_stream
 from jumpstarter.streams.metadata import MetadataStreamAttributes
+from jumpstarter.streams.sockets import SocketStream
 
 from .in_progress import InProgress
 from .logging import record_to_response
@@ -305,6 +306,9 @@ def _metadata(context: Context) -> dict[str, str | bytes]:
 
 
 def _stream_metadata(stream: ObjectStream[bytes]) -> Mapping[str, str]:
+    if isinstance(stream, SocketStream):
+        # It says nothing, after it has asked the kernel for all its addresses.
+        return {}
     empty: dict[str, str] = {}
     own = stream.extra(MetadataStreamAttributes.metadata, empty)
     return {**own, DATAGRAMS_KEY: "1"} if hasattr(stream, "receive_many") else own

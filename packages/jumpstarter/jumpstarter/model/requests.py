@@ -4,6 +4,7 @@ A stream request is a JSON object under the metadata key `request`; a resource h
 object among the arguments of a call. Unknown members are ignored, so that newer peers can add some.
 """
 
+from functools import lru_cache
 from typing import Annotated, Literal, Union
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel, Field, Json, TypeAdapter, ValidationError
 from jumpstarter.model.frames import REQUEST_KEY
 
 
-class DriverStreamRequest(BaseModel):
+class DriverStreamRequest(BaseModel, frozen=True):
     """Open the byte stream `method` of the driver `uuid`."""
 
     kind: Literal["driver"] = "driver"
@@ -20,7 +21,7 @@ class DriverStreamRequest(BaseModel):
     method: str
 
 
-class ResourceStreamRequest(BaseModel):
+class ResourceStreamRequest(BaseModel, frozen=True):
     """Offer a byte stream to the driver `uuid`; the answer names it as a `ClientStreamResource`.
 
     `x_jmp_content_encoding` says how the bytes at the client's end are compressed.
@@ -84,6 +85,7 @@ _STREAM_REQUEST: TypeAdapter[DriverStreamRequest | ResourceStreamRequest] = Type
 )
 
 
+@lru_cache(maxsize=256)
 def parse_stream_request(text: str | bytes | None) -> DriverStreamRequest | ResourceStreamRequest:
     """Return the request in the metadata of a stream, None where there is no such metadata.
 

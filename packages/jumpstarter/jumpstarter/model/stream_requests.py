@@ -7,6 +7,7 @@ load. An unknown member of the answer's handle goes back to the exporter unread.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 from uuid import UUID
 
@@ -24,6 +25,7 @@ class OfferAnswer:
     """Whether the exporter undoes the compression of the offer itself."""
 
 
+@lru_cache(maxsize=256)
 def driver_stream_request(uuid: UUID, method: str) -> str:
     """Return the request for the byte stream `method` of the driver `uuid`."""
     return _compact({"kind": "driver", "uuid": str(uuid), "method": method})

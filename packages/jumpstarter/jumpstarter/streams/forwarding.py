@@ -12,7 +12,8 @@ from typing import Protocol, TypeAlias, cast, runtime_checkable
 import anyio
 from anyio.abc import ByteReceiveStream, ByteStream, ObjectStream, SocketAttribute, TaskGroup
 
-from .sockets import CHUNK_SIZE, reset_when_closed
+from .duplex import CHUNK_SIZE
+from .sockets import reset_when_closed
 
 __all__ = [
     "CHUNK_SIZE",

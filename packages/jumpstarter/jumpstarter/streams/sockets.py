@@ -8,8 +8,7 @@ still lets the loop run now and then.
 import errno
 import socket
 import struct
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from os import PathLike, fspath, strerror
 from typing import TypeAlias
 
@@ -17,16 +16,8 @@ import aiohappyeyeballs
 import anyio
 from anyio.abc import ConnectedUDPSocket, ObjectStream
 from anyio.abc import SocketStream as AnyioSocketStream
-from anyio.lowlevel import checkpoint
 
-CHUNK_SIZE = 1 << 20
-"""The most bytes that one `receive` of a byte stream returns when it is not told otherwise."""
-
-BULK_READ = 1 << 15
-"""A read that brings this much is followed by another at once: large chunks cost less per byte."""
-
-MAX_DATAGRAM = 65_535
-"""No datagram of any protocol here is larger than this many bytes."""
+from .duplex import CHUNK_SIZE, MAX_DATAGRAM, Duplex
 
 MAX_PORT = 65_535
 
@@ -34,9 +25,6 @@ HAPPY_EYEBALLS_DELAY = 0.25
 """Seconds until the next address of a name is tried beside the last one (RFC 8305, section 5)."""
 
 _AddressInfo: TypeAlias = tuple[int, int, int, str, tuple[str | int | bytes, ...]]
-
-_TURN = 8
-"""Operations in a row that a socket may finish without waiting before others get the loop."""
 
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 _CONNECTED = (0, errno.EISCONN)
@@ -50,7 +38,7 @@ class SocketStream(AnyioSocketStream):
         """Take over `sock`; a TCP socket is told to send small writes at once."""
         if sock.family in _INTERNET:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._io = _Duplex(sock)
+        self._io = Duplex(sock)
         self._sent_eof = False
 
     @property
@@ -113,7 +101,7 @@ class DatagramStream(ConnectedUDPSocket, ObjectStream[bytes]):
 
     def __init__(self, sock: socket.socket) -> None:
         """Take over `sock`."""
-        self._io = _Duplex(sock)
+        self._io = Duplex(sock)
 
     @property
     def _raw_socket(self) -> socket.socket:
@@ -216,125 +204,6 @@ def reset_when_closed(sock: socket.socket) -> None:
     """Let closing `sock` be a reset to its TCP peer; other kinds of socket cannot say that."""
     if sock.family in _INTERNET and sock.type == socket.SOCK_STREAM:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
-
-
-_MAX_ITEMS = 64
-_MAX_DRAINED = 1 << 19
-"""Items and bytes after which datagrams are handed over although more are there."""
-
-
-_local = threading.local()
-
-
-def _thread_buffer() -> memoryview:
-    """Return the buffer into which this thread reads: a new one per read would cost ten times it.
-
-    What is in it is copied out before the thread does anything else.
-    """
-    buffer: memoryview | None = getattr(_local, "buffer", None)
-    if buffer is None:
-        buffer = _local.buffer = memoryview(bytearray(CHUNK_SIZE))
-    return buffer
-
-
-class _Duplex:
-    """A non-blocking socket with at most one reader and one writer at a time."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        sock.settimeout(0)
-        self.sock = sock
-        self._reading = anyio.ResourceGuard("reading from")
-        self._writing = anyio.ResourceGuard("writing to")
-        self._streak = 0
-        self._delayed: OSError | None = None
-
-    def check_open(self) -> None:
-        if self.sock.fileno() == -1:
-            raise anyio.ClosedResourceError
-
-    async def receive(self, max_bytes: int, read: Callable[[int], bytes]) -> bytes:
-        with self._reading:
-            await self._take_turn()
-            if self._delayed is not None:
-                error, self._delayed = self._delayed, None
-                self._fail(error)
-            while True:
-                try:
-                    return read(max_bytes)
-                except BlockingIOError:
-                    self._streak = 0
-                    await anyio.wait_readable(self.sock)
-                except OSError as error:
-                    self._fail(error)
-
-    def read_chunk(self, max_bytes: int) -> bytes:
-        """Read what is there, and in bulk what comes meanwhile, without waiting."""
-        view = _thread_buffer()[:max_bytes]
-        size = last = self.sock.recv_into(view)
-        while last >= BULK_READ and size < len(view):
-            try:
-                last = self.sock.recv_into(view[size:])
-            except BlockingIOError:
-                break
-            except OSError as error:
-                self._delayed = error
-                break
-            size += last
-        return bytes(view[:size])
-
-    def drain(self, items: list[bytes]) -> None:
-        """Add the datagrams that need no waiting; an error among them is the next receive's."""
-        size = len(items[0])
-        while len(items) < _MAX_ITEMS and size < _MAX_DRAINED:
-            try:
-                item = self.sock.recv(MAX_DATAGRAM)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                self._delayed = error
-                return
-            items.append(item)
-            size += len(item)
-
-    async def send_all(self, data: bytes) -> None:
-        with self._writing:
-            sent = await self._send(data)
-            if sent < len(data):
-                view = memoryview(data)
-                while sent < len(data):
-                    sent += await self._send(view[sent:])
-
-    async def send_once(self, data: bytes) -> None:
-        with self._writing:
-            await self._send(data)
-
-    def close(self) -> None:
-        if self.sock.fileno() != -1:
-            anyio.notify_closing(self.sock)
-            self.sock.close()
-
-    async def _send(self, data: bytes | memoryview) -> int:
-        await self._take_turn()
-        while True:
-            try:
-                return self.sock.send(data)
-            except BlockingIOError:
-                self._streak = 0
-                await anyio.wait_writable(self.sock)
-            except OSError as error:
-                self._fail(error)
-
-    async def _take_turn(self) -> None:
-        self._streak += 1
-        if self._streak > _TURN:
-            self._streak = 0
-            await checkpoint()
-
-    def _fail(self, error: OSError) -> None:
-        self.check_open()
-        if error.errno == errno.EMSGSIZE:
-            raise error
-        raise anyio.BrokenResourceError from error
 
 
 async def _resolve(

@@ -8,7 +8,8 @@ import anyio.abc
 import pytest
 from anyio.lowlevel import checkpoint
 
-from jumpstarter.streams.sockets import CHUNK_SIZE, SocketStream
+from jumpstarter.streams.duplex import CHUNK_SIZE
+from jumpstarter.streams.sockets import SocketStream
 
 Pair = tuple[SocketStream, socket.socket]
 

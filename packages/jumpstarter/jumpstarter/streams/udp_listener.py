@@ -23,8 +23,8 @@ from jumpstarter.model.errors import JumpstarterException
 
 from .background import background_tasks
 from .binding import bind_ports
+from .duplex import MAX_DATAGRAM
 from .idle_table import IdleTable
-from .sockets import MAX_DATAGRAM
 
 IDLE_SECONDS = 120.0
 """Seconds of silence that end a sender's stream (RFC 4787, section 4.3 asks for two minutes)."""
