@@ -245,33 +245,29 @@ async def carry(router: RouterStream, stream: ObjectStream[bytes]) -> None:
     """
     ends = _Ends()
     async with relay(router, stream) as tasks:
-        tasks.start_soon(_to_driver, router, stream, ends, tasks.cancel_scope)
-        await copy_bytes(router, stream)
-        if not (ends.driver and router.extended):
-            await pass_on_eof(router)
-        # Else the end of the call, which follows, is the end of file: one message less.
-        ends.client = True
-        if ends.driver:
-            tasks.cancel_scope.cancel()
+        to_client = tasks.create_task(_to_client(router, stream, ends))
+        await copy_stream(stream, router)
+        ends.driver = True
+        if not to_client.done():
+            # The driver may go on sending for ever to a client that has left.
+            released = tasks.create_task(router.wait_released())
+            await asyncio.wait((to_client, released), return_when=asyncio.FIRST_COMPLETED)
+            to_client.cancel()
+            released.cancel()
 
 
 @dataclass
 class _Ends:
     """Who has been given everything, to its end."""
 
-    client: bool = False
     driver: bool = False
 
 
-async def _to_driver(
-    router: RouterStream, stream: ObjectStream[bytes], ends: _Ends, scope: anyio.CancelScope
-) -> None:
-    await copy_stream(stream, router)
-    ends.driver = True
-    if not ends.client:
-        # The driver may go on sending for ever to a client that has left.
-        await router.wait_released()
-        scope.cancel()
+async def _to_client(router: RouterStream, stream: ObjectStream[bytes], ends: _Ends) -> None:
+    await copy_bytes(router, stream)
+    if not (ends.driver and router.extended):
+        await pass_on_eof(router)
+    # Else the end of the call, which follows, is the end of file: one message less.
 
 
 def is_cancellation(error: BaseException) -> bool:
