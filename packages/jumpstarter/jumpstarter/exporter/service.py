@@ -251,9 +251,8 @@ async def carry(router: RouterStream, stream: ObjectStream[bytes]) -> None:
         if not to_client.done():
             # The driver may go on sending for ever to a client that has left.
             released = tasks.create_task(router.wait_released())
-            await asyncio.wait((to_client, released), return_when=asyncio.FIRST_COMPLETED)
-            to_client.cancel()
-            released.cancel()
+            released.add_done_callback(lambda _: to_client.cancel())
+            to_client.add_done_callback(lambda _: released.cancel())
 
 
 @dataclass
