@@ -1,9 +1,11 @@
 """Calls that reach a driver: where methods run, and what becomes of results and failures."""
 
+import inspect
 import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from traceback import walk_stack
 from uuid import uuid4
 
 import pytest
@@ -14,6 +16,7 @@ from pydantic import BaseModel
 
 from jumpstarter.client import DriverClient
 from jumpstarter.driver import Driver, dispatch, export
+from jumpstarter.driver.workers import Workers
 from jumpstarter.local import serve
 from jumpstarter.model.codes import ResultEncodingError
 from jumpstarter.model.errors import DriverError, DriverMethodNotImplemented, MethodNotFoundError
@@ -51,6 +54,11 @@ class Meeting(Driver):
     async def release(self) -> int:
         self.released.set()
         return threading.get_ident()
+
+    @export
+    def is_in_worker(self) -> bool:
+        here = inspect.currentframe()
+        return any(isinstance(at.f_locals.get("self"), Workers) for at, _ in walk_stack(here))
 
     @export
     def on_the_loop(self) -> int:
@@ -96,6 +104,10 @@ def test_plain_functions_run_in_threads_at_the_same_time(served: Served):
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(served.client.call, ["meet", "meet"])
     assert first != second
+
+
+def test_plain_functions_run_in_the_threads_of_the_session(served: Served):
+    assert served.client.call("is_in_worker") is True
 
 
 def test_coroutines_run_on_one_loop_while_a_plain_function_blocks(served: Served):

@@ -10,17 +10,33 @@ import anyio
 import pytest
 from anyio import BrokenResourceError, EndOfStream
 from anyio.abc import ObjectStream
-from grpc.aio import Channel
+from grpc import StatusCode
+from grpc.aio import EOF, Channel
 
 from jumpstarter.client import DriverClient
 from jumpstarter.driver.workers import worker_threads
 from jumpstarter.exporter import Session
-from jumpstarter.exporter.conftest import Probe, client_for, collect, echo, serve_probe
+from jumpstarter.exporter.conftest import (
+    Probe,
+    client_for,
+    collect,
+    echo,
+    serve_probe,
+    stub_for,
+)
 from jumpstarter.exporter.service import SessionService
+from jumpstarter.model.frames import (
+    REQUEST_KEY,
+    STATE_KEY,
+    STATE_OPEN,
+    FrameType,
+    decode_frame,
+    encode_frame,
+)
 from jumpstarter.model.status import READY, ExporterStatus
 from jumpstarter.model.stream_requests import driver_stream_request
 from jumpstarter.rpc.conftest import Context, serve_stream, stub_of
-from jumpstarter.rpc.opening import connect_stream
+from jumpstarter.rpc.opening import RouterApi, connect_stream
 from jumpstarter.streams.forwarding import AnyByteStream
 from jumpstarter.streams.listeners import ConnectionHandler, TemporaryTcpListener
 from jumpstarter.streams.sockets import SocketStream
@@ -147,6 +163,31 @@ async def test_the_clients_half_close_leaves_the_answer_open():
     assert answer == b"7 bytes, part 0;7 bytes, part 1;7 bytes, part 2;"
 
 
+@pytest.mark.parametrize(
+    ("state", "answer"),
+    [
+        ((), [FrameType.DATA, FrameType.GOAWAY]),
+        (((STATE_KEY, STATE_OPEN),), [FrameType.DATA]),
+    ],
+    ids=["0.9.0", "ours"],
+)
+async def test_an_end_that_follows_the_clients_own_is_told_to_ours_by_the_end_of_the_call(
+    state: tuple[tuple[str, str], ...], answer: list[FrameType]
+):
+    async with TemporaryTcpListener(echo) as target:
+        probe = Probe(target=target)
+        async with serve_probe(probe) as (_, path), stub_for(path) as stub:
+            request = driver_stream_request(probe.uuid, "connect")
+            call = cast("RouterApi", stub).RawStream(metadata=((REQUEST_KEY, request), *state))
+            await call.write(encode_frame(FrameType.DATA, b"some"))
+            await call.write(encode_frame(FrameType.GOAWAY, b""))
+            kinds: list[int] = []
+            while isinstance(message := await call.read(), bytes):
+                kinds.append(decode_frame(message).kind)
+            assert kinds == answer
+            assert await call.code() is StatusCode.OK
+
+
 async def test_the_targets_half_close_leaves_the_upload_open():
     target = Target()
 
@@ -213,6 +254,22 @@ async def test_a_target_that_sends_for_ever_is_let_go_when_the_client_closes():
             await stream.receive()
         with anyio.fail_after(10):
             await over.wait()
+
+
+async def test_a_target_that_sends_for_ever_is_no_failure_to_a_client_that_is_done():
+    async with TemporaryTcpListener(pour) as target:
+        probe = Probe(target=target)
+        async with serve_probe(probe) as (_, path), stub_for(path) as stub:
+            request = driver_stream_request(probe.uuid, "connect")
+            call = cast("RouterApi", stub).RawStream(
+                metadata=((REQUEST_KEY, request), (STATE_KEY, STATE_OPEN))
+            )
+            await call.write(encode_frame(FrameType.GOAWAY, b""))
+            await call.write(encode_frame(FrameType.RST_STREAM, b""))
+            with anyio.fail_after(10):
+                while await call.read() is not EOF:
+                    pass
+                assert await call.code() is StatusCode.OK
 
 
 async def test_sixty_four_streams_at_once_keep_their_bytes():

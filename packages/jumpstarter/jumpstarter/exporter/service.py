@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Never, Protocol, TypeAlias, cast
 from uuid import UUID
@@ -243,11 +242,11 @@ async def carry(router: RouterStream, stream: ObjectStream[bytes]) -> None:
 
     Where one of them fails, both are reset.
     """
-    ends = _Ends()
+    delivered = asyncio.Event()
     async with relay(router, stream) as tasks:
-        to_client = tasks.create_task(_to_client(router, stream, ends))
+        to_client = tasks.create_task(_to_client(router, stream, delivered))
         await copy_stream(stream, router)
-        ends.driver = True
+        delivered.set()
         if not to_client.done():
             # The driver may go on sending for ever to a client that has left.
             released = tasks.create_task(router.wait_released())
@@ -255,18 +254,14 @@ async def carry(router: RouterStream, stream: ObjectStream[bytes]) -> None:
             to_client.add_done_callback(lambda _: released.cancel())
 
 
-@dataclass
-class _Ends:
-    """Who has been given everything, to its end."""
-
-    driver: bool = False
-
-
-async def _to_client(router: RouterStream, stream: ObjectStream[bytes], ends: _Ends) -> None:
+async def _to_client(
+    router: RouterStream, stream: ObjectStream[bytes], delivered: asyncio.Event
+) -> None:
+    """Copy what the driver sends, and its end; `delivered` says that the driver has everything."""
     await copy_bytes(router, stream)
-    if not (ends.driver and router.extended):
+    # Once both directions have ended the call does, which is an end of file too.
+    if not (delivered.is_set() and router.extended):
         await pass_on_eof(router)
-    # Else the end of the call, which follows, is the end of file: one message less.
 
 
 def is_cancellation(error: BaseException) -> bool:

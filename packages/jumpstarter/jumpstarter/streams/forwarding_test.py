@@ -208,12 +208,15 @@ async def fail_and_stay(stream: MemoryStream) -> None:
     await anyio.sleep_forever()
 
 
-async def test_exception_of_the_body_resets_both_and_comes_out_as_itself():
+@pytest.mark.parametrize("error", [KeyError, SystemExit])
+async def test_exception_of_the_body_resets_both_and_comes_out_as_itself(
+    error: type[BaseException],
+):
     near, client = create_memory_stream()
     far, target = create_memory_stream()
-    with pytest.raises(KeyError):
+    with pytest.raises(error):
         async with forward_stream(near, far):
-            raise KeyError
+            raise error
     for end in (client, target):
         with pytest.raises(anyio.BrokenResourceError):
             await end.receive()

@@ -120,6 +120,28 @@ async def test_connect_unix_waits_while_the_backlog_is_full(
     assert opened.is_set()
 
 
+async def test_connect_tcp_waits_for_a_host_that_is_silent_at_first():
+    opened = anyio.Event()
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        address = server.getsockname()
+
+        async def connect() -> None:
+            async with await connect_tcp(*address):
+                opened.set()
+
+        # One connection finds room; the kernel does not answer the next before there is some again.
+        with socket.create_connection(address), anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(connect)
+                await checkpoint()
+                await checkpoint()
+                assert not opened.is_set()
+                server.accept()[0].close()
+    assert opened.is_set()
+
+
 async def test_cancelled_connect_closes_its_socket(full_listener: tuple[socket.socket, str]):
     sock = socket.socket(socket.AF_UNIX)
     with anyio.move_on_after(0) as scope:

@@ -1,5 +1,6 @@
 """Socket streams against plain sockets of the standard library."""
 
+import os
 import socket
 import struct
 
@@ -30,13 +31,16 @@ def unix_pair():
         yield SocketStream(near), far
 
 
+def raw(stream: SocketStream) -> socket.socket:
+    return stream.extra(anyio.abc.SocketAttribute.raw_socket)
+
+
 def fill(stream: SocketStream) -> int:
     """Fill the kernel's buffers behind `stream`; return how many bytes they took."""
-    sock = stream.extra(anyio.abc.SocketAttribute.raw_socket)
     sent = 0
     while True:
         try:
-            sent += sock.send(bytes(CHUNK_SIZE))
+            sent += raw(stream).send(bytes(CHUNK_SIZE))
         except BlockingIOError:
             return sent
 
@@ -179,6 +183,27 @@ async def test_closing_wakes_a_waiting_receiver(tcp_pair: Pair, abrupt: bool):
         await checkpoint()
         await (stream.reset() if abrupt else stream.aclose())
     assert woken.is_set()
+
+
+async def test_one_that_is_woken_by_a_close_leaves_the_next_socket_of_that_number_alone(
+    tcp_pair: Pair, unix_pair: Pair
+):
+    stream, _ = tcp_pair
+    other, far = unix_pair
+    number = raw(stream).fileno()
+
+    async def wait() -> None:
+        with pytest.raises(anyio.ClosedResourceError):
+            await stream.receive()
+        far.send(b"x")
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await checkpoint()
+            await stream.aclose()
+            with socket.socket(fileno=os.dup2(raw(other).fileno(), number)) as successor:
+                assert await SocketStream(successor).receive() == b"x"
 
 
 async def test_closing_wakes_a_waiting_sender(unix_pair: Pair):
