@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Never, Protocol, TypeAlias, cast
 from uuid import UUID
@@ -242,26 +243,35 @@ async def carry(router: RouterStream, stream: ObjectStream[bytes]) -> None:
 
     Where one of them fails, both are reset.
     """
-    delivered = asyncio.Event()
+    ends = _Ends()
     async with relay(router, stream) as tasks:
-        to_client = tasks.create_task(_to_client(router, stream, delivered))
-        await copy_stream(stream, router)
-        delivered.set()
-        if not to_client.done():
-            # The driver may go on sending for ever to a client that has left.
-            released = tasks.create_task(router.wait_released())
-            released.add_done_callback(lambda _: to_client.cancel())
-            to_client.add_done_callback(lambda _: released.cancel())
+        tasks.start_soon(_to_driver, router, stream, ends, tasks.cancel_scope)
+        await copy_bytes(router, stream)
+        # Once both directions have ended the call does, which is an end of file too.
+        if not (ends.driver and router.extended):
+            await pass_on_eof(router)
+        ends.client = True
+        if ends.driver:
+            tasks.cancel_scope.cancel()
 
 
-async def _to_client(
-    router: RouterStream, stream: ObjectStream[bytes], delivered: asyncio.Event
+@dataclass
+class _Ends:
+    """Who has been given everything, to its end."""
+
+    client: bool = False
+    driver: bool = False
+
+
+async def _to_driver(
+    router: RouterStream, stream: ObjectStream[bytes], ends: _Ends, scope: anyio.CancelScope
 ) -> None:
-    """Copy what the driver sends, and its end; `delivered` says that the driver has everything."""
-    await copy_bytes(router, stream)
-    # Once both directions have ended the call does, which is an end of file too.
-    if not (delivered.is_set() and router.extended):
-        await pass_on_eof(router)
+    await copy_stream(stream, router)
+    ends.driver = True
+    if not ends.client:
+        # The driver may go on sending for ever to a client that has left.
+        await router.wait_released()
+        scope.cancel()
 
 
 def is_cancellation(error: BaseException) -> bool:

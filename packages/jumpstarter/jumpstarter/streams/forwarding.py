@@ -5,13 +5,12 @@ reset, so that neither peer can take a cut transfer for a complete one. Nothing 
 nothing is queued here: a chunk is sent before the next one is received.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Protocol, TypeAlias, cast, runtime_checkable
 
 import anyio
-from anyio.abc import ByteReceiveStream, ByteStream, ObjectStream, SocketAttribute
+from anyio.abc import ByteReceiveStream, ByteStream, ObjectStream, SocketAttribute, TaskGroup
 
 from .duplex import CHUNK_SIZE
 from .sockets import reset_when_closed
@@ -72,8 +71,8 @@ async def forward_stream(a: AnyByteStream, b: AnyByteStream) -> AsyncGenerator[N
     is raised. When the body raises, both streams are reset and its exception goes on.
     """
     async with a, b, relay(a, b) as tasks:
-        tasks.create_task(copy_stream(b, a))
-        tasks.create_task(copy_stream(a, b))
+        tasks.start_soon(copy_stream, b, a)
+        tasks.start_soon(copy_stream, a, b)
         yield
 
 
@@ -84,7 +83,7 @@ async def pump(a: AnyByteStream, b: AnyByteStream) -> None:
     and BrokenResourceError is raised.
     """
     async with relay(a, b) as tasks:
-        tasks.create_task(copy_stream(b, a))
+        tasks.start_soon(copy_stream, b, a)
         await copy_stream(a, b)
 
 
@@ -138,19 +137,15 @@ async def reset_stream(stream: AnyByteStream) -> None:
 
 
 @asynccontextmanager
-async def relay(a: AnyByteStream, b: AnyByteStream) -> AsyncGenerator[asyncio.TaskGroup]:
-    """Yield a task group for copies between `a` and `b`; one of anyio would cost three times more.
+async def relay(a: AnyByteStream, b: AnyByteStream) -> AsyncGenerator[TaskGroup]:
+    """Yield a task group for copies between `a` and `b`.
 
     When one of them fails both streams are reset and BrokenResourceError is raised; a failure that
     is none of a stream comes out as itself.
     """
     try:
-        async with asyncio.TaskGroup() as tasks:
+        async with anyio.create_task_group() as tasks:
             yield tasks
-    except (SystemExit, KeyboardInterrupt):
-        await reset_stream(a)
-        await reset_stream(b)
-        raise
     except BaseExceptionGroup as group:
         await reset_stream(a)
         await reset_stream(b)

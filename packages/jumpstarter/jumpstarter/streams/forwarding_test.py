@@ -1,5 +1,6 @@
 """Forwarding between real connections: every byte, every end and every failure arrives."""
 
+import asyncio
 import socket
 import struct
 from collections.abc import AsyncGenerator
@@ -220,6 +221,19 @@ async def test_exception_of_the_body_resets_both_and_comes_out_as_itself(
     for end in (client, target):
         with pytest.raises(anyio.BrokenResourceError):
             await end.receive()
+
+
+async def test_failure_after_the_body_leaves_no_cancellation_with_its_task():
+    near, _client = create_memory_stream()
+    far, target = create_memory_stream()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(target.reset)
+        with pytest.raises(anyio.BrokenResourceError):
+            async with forward_stream(near, far):
+                pass
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
 
 
 async def test_cancelled_forward_closes_both():
