@@ -7,6 +7,7 @@ Usage: python tools/tests.py [--jobs N] [FOLDER ...]
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,8 +54,16 @@ def attempt(folder: str) -> bool:
     return passed
 
 
+def hear_signals() -> None:
+    """Let programs that are started from here hear the signals that `nohup` and `&` keep away."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def main() -> None:
     """Run the suites named, or all; fail where one did."""
+    hear_signals()
     parser = argparse.ArgumentParser(description="Run the tests.")
     parser.add_argument("folders", nargs="*", metavar="FOLDER")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="suites at once")

@@ -4,6 +4,7 @@ The requests are made from the descriptors, so that a field that is added is tri
 """
 
 import random
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc.aio import AioRpcError
+from jumpstarter.rpc.writing import FAILURES, write
 
 from jumpstarter_controller import data_directory
 from jumpstarter_controller.keys import kept_key
@@ -138,7 +140,9 @@ async def answer(site: Site, method: MethodDescriptor, data: bytes, who: Metadat
     try:
         if method.client_streaming:
             call = calls.stream_stream(path)(**options)
-            await call.write(data)
+            # Who is refused while it still writes reads why.
+            with suppress(*FAILURES):
+                await write(call, data)
             await looked_at(call)
         elif method.server_streaming:
             await looked_at(calls.unary_stream(path)(data, **options))
