@@ -5,8 +5,8 @@
 Prints JSON: for each figure ours, theirs and the ratio (above 1 is better, whatever the figure),
 as medians over the rounds. Loads run unpinned and, where it matters, pinned to one processor. A
 figure that release 0.9.0 has no part for stands alone. `bare` is what gRPC does with nothing around
-it, and `bare_ratio` that to theirs: more than that no code on grpc.aio can reach. Nothing here
-passes or fails.
+it, and `bare_ratio` that to theirs: about what code on grpc.aio can reach. Nothing here passes or
+fails.
 """
 
 import argparse

@@ -25,8 +25,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from peers import RELEASE, locked, peers_directory
+from running import ROOT, hear_signals, run_tests
 
-ROOT = Path(__file__).resolve().parent.parent
 UV = str(ROOT / ".tools" / "bin" / "uv")
 LAB = ROOT / "interop" / "lab"
 LONG = ("long_test.py", "hooks_test.py", "matrix_test.py")
@@ -140,10 +140,10 @@ def pytest_cases(python: Path, *arguments: str | Path) -> Iterator[tuple[str, st
         report = Path(folder) / "report.xml"
         command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
         command.append(f"--junitxml={report}")
-        done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
-        if done.returncode not in {PASSED, NONE_FOUND}:
-            print(done.stdout + done.stderr)
-        if done.returncode not in {PASSED, FAILED, NONE_FOUND}:
+        code, said = run_tests(command)
+        if code not in {PASSED, NONE_FOUND}:
+            print(said)
+        if code not in {PASSED, FAILED, NONE_FOUND}:
             sys.exit("pytest has ended early")
         for case in ElementTree.parse(report).iter("testcase"):
             passed = all(case.find(fault) is None for fault in ("failure", "error", "skipped"))
@@ -218,6 +218,7 @@ def lab_tests() -> Generator[None]:
 
 def main() -> None:
     """Run everything."""
+    hear_signals()
     with lab_tests():
         packages()
 

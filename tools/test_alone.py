@@ -7,7 +7,6 @@ Usage: python tools/test_alone.py [PACKAGE ...]
 """
 
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,7 +18,8 @@ from email.parser import HeaderParser
 from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from running import ROOT, hear_signals, run_tests
+
 UV = str(ROOT / ".tools" / "bin" / "uv")
 VERSION = (ROOT / "VERSION").read_text(encoding="utf-8").strip()
 PACKAGES = sorted(path.name for path in (ROOT / "packages").iterdir())
@@ -51,26 +51,12 @@ class Bench:
 def run(*command: str | Path, cwd: Path = ROOT) -> str:
     """Run a command and return what it printed.
 
-    It prints to a file: a pipe would be waited for as long as any process that it left holds it.
-
     Raises:
         FailedError: it returned another code than 0, or took too long.
     """
-    with tempfile.TemporaryFile("w+", errors="replace") as output:
-        words = [str(word) for word in command]
-        with subprocess.Popen(
-            words, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-        ) as process:
-            try:
-                code = process.wait(TIMEOUT)
-                end = ""
-            except subprocess.TimeoutExpired:
-                process.kill()
-                code, end = 1, f"\nnot done after {TIMEOUT} seconds: {' '.join(words)}"
-        output.seek(0)
-        said = output.read()
+    code, said = run_tests(command, cwd=cwd, seconds=TIMEOUT)
     if code:
-        raise FailedError("\n".join(said.splitlines()[-80:]) + end)
+        raise FailedError("\n".join(said.splitlines()[-80:]))
     return said
 
 
@@ -170,6 +156,7 @@ def attempt(bench: Bench, package: str) -> bool:
 
 def main() -> None:
     """Test the packages named, or all."""
+    hear_signals()
     chosen = sys.argv[1:] or [*PACKAGES, "pip"]
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(wheels=Path(name) / "wheels", scratch=Path(name))

@@ -7,15 +7,12 @@ Usage: python tools/tests.py [--jobs N] [FOLDER ...]
 
 import argparse
 import os
-import signal
-import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from running import ROOT, hear_signals, run_tests
+
 LONG = ("jumpstarter-cli", "jumpstarter-controller", "jumpstarter", "jumpstarter-driver-tftp")
 """The packages with the longest suites, which therefore begin first."""
 
@@ -33,32 +30,15 @@ def suites() -> list[str]:
 def attempt(folder: str) -> bool:
     """Run the tests of one folder, print the outcome, and return whether all is well."""
     begin = time.monotonic()
-    # To a file: a pipe would be waited for as long as any process that a test left holds it.
-    with tempfile.TemporaryFile("w+", errors="replace") as output:
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", folder],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        output.seek(0)
-        lines = output.read().splitlines()
-    passed = done.returncode == 0
+    code, output = run_tests([sys.executable, "-m", "pytest", "-q", folder])
+    lines = output.splitlines()
+    passed = code == 0
     word = "ok  " if passed else "FAIL"
     last = lines[-1] if lines else ""
     print(f"{word} {folder:38} {time.monotonic() - begin:4.0f} s  {last}", flush=True)
     if not passed:
         print("\n".join(lines[-LINES:]), flush=True)
     return passed
-
-
-def hear_signals() -> None:
-    """Let programs that are started from here hear the signals that `nohup` and `&` keep away."""
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def main() -> None:

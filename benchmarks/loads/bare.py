@@ -1,4 +1,4 @@
-"""What gRPC alone does: the least that calls, or a TCP port forward, over grpc.aio can cost.
+"""What gRPC alone does: about the least that calls, or a TCP port forward, over grpc.aio can cost.
 
 No drivers, no values, no failures: bytes go in and come out, on the loop that our packages use.
 Nobody could work with it; it says how much of a figure is gRPC's.
@@ -53,7 +53,6 @@ async def server(methods: dict[str, Any]) -> AsyncGenerator[str]:
 async def echo_server() -> AsyncGenerator[str]:
     """Answer each call with its request: at once, or from another thread."""
     loop = asyncio.get_running_loop()
-    pool = ThreadPoolExecutor(8)
 
     async def echo(request: bytes, _: object) -> bytes:
         return request
@@ -65,8 +64,9 @@ async def echo_server() -> AsyncGenerator[str]:
         "Echo": grpc.unary_unary_rpc_method_handler(echo),
         "EchoInThread": grpc.unary_unary_rpc_method_handler(echo_in_thread),
     }
-    async with server(methods) as address:
-        yield address
+    with ThreadPoolExecutor(8) as pool:
+        async with server(methods) as address:
+            yield address
 
 
 def calls() -> None:

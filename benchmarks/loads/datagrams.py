@@ -1,13 +1,11 @@
 """Datagrams per second through a UDP stream: each is answered, with 64 under way."""
 
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 from jumpstarter.client import DriverClient
 from jumpstarter.common.utils import serve
 from jumpstarter_driver_network.driver import UdpNetwork
+from peer import service
 from timing import report
 
 DATAGRAMS = 20_000
@@ -31,15 +29,11 @@ async def exchange(client: DriverClient) -> float:
 
 def main() -> None:
     """Measure and print."""
-    argv = [sys.executable, str(Path(__file__).with_name("peer.py")), "udp"]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as peer:
-        try:
-            assert peer.stdout is not None
-            port = int(peer.stdout.readline())
-            with serve(UdpNetwork(host="127.0.0.1", port=port)) as client:
-                report({"datagrams_per_s": client.portal.call(exchange, client)})
-        finally:
-            peer.kill()
+    with (
+        service("udp") as port,
+        serve(UdpNetwork(host="127.0.0.1", port=port)) as client,
+    ):
+        report({"datagrams_per_s": client.portal.call(exchange, client)})
 
 
 if __name__ == "__main__":

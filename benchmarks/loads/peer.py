@@ -21,9 +21,9 @@ SECONDS = 2.0
 
 
 @contextmanager
-def service() -> Generator[int]:
-    """Run `serve` in a process of its own and yield its port."""
-    argv = [sys.executable, __file__, "serve"]
+def service(kind: str = "serve") -> Generator[int]:
+    """Run `serve`, or `udp`, in a process of its own and yield its port."""
+    argv = [sys.executable, __file__, kind]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -51,8 +51,8 @@ def volts(power: PowerClient) -> list[float]:
 
 
 def pid(driver: QemuPower) -> int:
-    assert driver._machine is not None  # pyright: ignore[reportPrivateUsage]
-    return driver._machine.pid  # pyright: ignore[reportPrivateUsage]
+    assert driver._machine is not None  # pyright: ignore[reportPrivateUsage] - tells no pid
+    return driver._machine.pid  # pyright: ignore[reportPrivateUsage] - as above
 
 
 def test_a_console_opened_before_the_power_misses_nothing(driver: QemuPower, power: PowerClient):

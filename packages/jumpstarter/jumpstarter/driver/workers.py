@@ -10,10 +10,9 @@ import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from contextvars import Context, ContextVar, copy_context
-from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from anyio.abc import TaskGroup
@@ -21,13 +20,12 @@ from anyio.abc import TaskGroup
 from jumpstarter.streams.background import background_tasks
 
 MAX_THREADS: Final = 40
-"""Calls that run at the same time; further ones wait for one to end. As many as anyio's."""
+"""Calls of a socket that run at the same time; further ones wait. As many as anyio's."""
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(NamedTuple):
     context: Context
     call: Callable[[], Any]
     future: asyncio.Future[Any]
@@ -44,6 +42,14 @@ class Workers:
         self._limiter = CapacityLimiter(MAX_THREADS)
         self._unfinished = 0
         self._threads = 0
+        self._stopped = False
+
+    def serve_here(self) -> bool:
+        """Return whether calls can be run: before the end, and only in the loop that began it.
+
+        A context variable outlives its session, and goes with a thread into a loop of its own.
+        """
+        return not self._stopped and self._loop is asyncio.get_running_loop()
 
     async def run(self, call: Callable[[], T]) -> T:
         """Return what `call` returns in a thread; raises what it raises.
@@ -60,6 +66,7 @@ class Workers:
 
     def stop(self) -> None:
         """Let each thread end after its call; nobody waits for it."""
+        self._stopped = True
         for _ in range(self._threads):
             self._jobs.put(None)
 
@@ -102,7 +109,7 @@ _current: ContextVar[Workers | None] = ContextVar("jumpstarter_workers", default
 
 @asynccontextmanager
 async def worker_threads() -> AsyncGenerator[Workers]:
-    """Yield threads for the calls of one session; leaving waits for none of them."""
+    """Yield threads for the calls of one socket; leaving waits for none of them."""
     async with background_tasks() as tasks:
         workers = Workers(tasks)
         try:
@@ -119,7 +126,7 @@ def use_workers(workers: Workers) -> None:
 async def run_plain(method: Callable[..., T], *args: object) -> T:
     """Run a plain method in a worker thread and return its result; raises what it raises."""
     workers = _current.get()
-    if workers is None:
+    if workers is None or not workers.serve_here():
         return await to_thread.run_sync(partial(method, *args))
     return await workers.run(partial(method, *args))
 

@@ -156,3 +156,17 @@ async def test_a_plain_method_runs_in_the_threads_of_its_task_or_in_one_of_anyio
         use_workers(workers)
         thread = await workers.run(threading.get_ident)
         assert await run_plain(threading.get_ident) == thread
+
+
+async def test_a_loop_of_its_own_in_a_thread_has_threads_of_its_own():
+    async with worker_threads() as workers:
+        use_workers(workers)
+        assert await run_plain(lambda: anyio.run(run_plain, abs, -1)) == 1
+
+
+async def test_a_task_that_outlives_the_session_is_still_served():
+    async with worker_threads() as workers:
+        use_workers(workers)
+        assert await run_plain(abs, -1) == 1
+    with anyio.fail_after(5):
+        assert await run_plain(abs, -1) == 1

@@ -10,7 +10,6 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Never, Protocol, TypeAlias, cast
 from uuid import UUID
 
@@ -44,7 +43,6 @@ from jumpstarter.rpc.router_stream import RouterStream
 from jumpstarter.streams.broadcast import Broadcast
 from jumpstarter.streams.forwarding import copy_bytes, copy_stream, pass_on_eof, relay, reset_stream
 from jumpstarter.streams.metadata import MetadataStreamAttributes
-from jumpstarter.streams.sockets import SocketStream
 
 from .in_progress import InProgress
 from .logging import record_to_response
@@ -210,7 +208,7 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
         if now.status not in self._allowed:
             message = f"exporter status is {now.status}: it accepts no calls now"
             raise ExporterNotReady(message)
-        driver = self._session.mapping.get(_parsed(uuid))
+        driver = self._session.mapping.get(UUID(uuid))
         if driver is None:
             message = f"no driver with uuid {uuid} in this session"
             raise MethodNotFoundError(message)
@@ -296,19 +294,11 @@ def _router_stream(context: Context) -> RouterStream:
     return RouterStream(context=context, raw=True, extended=extended)
 
 
-@lru_cache(maxsize=1024)
-def _parsed(uuid: str) -> UUID:
-    return UUID(uuid)
-
-
 def _metadata(context: Context) -> dict[str, str | bytes]:
     return dict(context.invocation_metadata() or ())
 
 
 def _stream_metadata(stream: ObjectStream[bytes]) -> Mapping[str, str]:
-    if isinstance(stream, SocketStream):
-        # It says nothing, after it has asked the kernel for all its addresses.
-        return {}
     empty: dict[str, str] = {}
     own = stream.extra(MetadataStreamAttributes.metadata, empty)
     return {**own, DATAGRAMS_KEY: "1"} if hasattr(stream, "receive_many") else own

@@ -18,7 +18,7 @@ from grpc.aio import Server, ServerInterceptor
 from jumpstarter_protocol import jumpstarter_pb2_grpc
 
 from jumpstarter.driver.base import Driver
-from jumpstarter.driver.workers import worker_threads
+from jumpstarter.driver.workers import Workers, worker_threads
 from jumpstarter.model.metadata import Metadata
 from jumpstarter.model.status import READY, READY_OR_HOOK, ExporterStatus, LogSource
 from jumpstarter.rpc.portal import open_portal
@@ -196,21 +196,28 @@ class Session(Metadata, SourceRegistry):
         allowed: frozenset[ExporterStatus] = READY_OR_HOOK,
         interceptors: Sequence[ServerInterceptor] = (),
     ) -> AsyncGenerator[list[int]]:
-        async with worker_threads() as workers:
-            service = SessionService(self, allowed, workers)
+        async with worker_threads() as workers, self._service(allowed, workers) as service:
 
             def register(server: Server) -> None:
                 jumpstarter_pb2_grpc.add_ExporterServiceServicer_to_server(service, server)
                 add_raw_stream(server, service.Stream)
 
-            try:
-                async with serve(register, binds, interceptors) as ports:
-                    try:
-                        yield ports
-                    finally:
-                        service.close()
-            finally:
-                await self._let_end(service.in_progress)
+            async with serve(register, binds, interceptors) as ports:
+                try:
+                    yield ports
+                finally:
+                    service.close()
+
+    @asynccontextmanager
+    async def _service(
+        self, allowed: frozenset[ExporterStatus], workers: Workers
+    ) -> AsyncGenerator[SessionService]:
+        """Yield the service of one socket; leaving waits for its calls."""
+        service = SessionService(self, allowed, workers)
+        try:
+            yield service
+        finally:
+            await self._let_end(service.in_progress)
 
     async def _let_end(self, calls: InProgress) -> None:
         """Wait a bounded time for calls that were cancelled to clean up after themselves."""

@@ -90,16 +90,11 @@ class Held:
 
     def __init__(self) -> None:
         self.files = open_files()
-        self.tasks = task_count()
+        self.tasks = len(asyncio.all_tasks())
 
     def is_again(self) -> bool:
         """Return whether no more is held than there was."""
-        return open_files() <= self.files and task_count() <= self.tasks
-
-
-def task_count() -> int:
-    """Return how many tasks there are, without those of threads that wait for the next call."""
-    return sum("Workers" not in task.get_name() for task in asyncio.all_tasks())
+        return open_files() <= self.files and len(asyncio.all_tasks()) <= self.tasks
 
 
 @asynccontextmanager
@@ -111,6 +106,8 @@ async def used_exporter(probe: Probe) -> AsyncGenerator[tuple[Path, Held]]:
         async with client_for(path) as client:
             await client.call_async("echo", 1)
             assert not unused.is_again()
+        # The thread that made the call waits for the next.
+        unused.tasks += 1
         await until(unused.is_again)
         yield path, Held()
 
