@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from google.protobuf.empty_pb2 import Empty
+from jumpstarter.rpc.vanishing import to_client
 from jumpstarter_protocol import client_pb2, client_pb2_grpc
 from typing_extensions import override
 
@@ -147,9 +148,8 @@ class ClientService(client_pb2_grpc.ClientServiceServicer):
         async with self.engine.watch_queue(namespace, name) as states:
             async for lease, place in states:
                 await self.callers.auth.recheck(caller)
-                await context.write(
-                    lease_message(lease, self.engine.clock.now(), self.rules, place)
-                )
+                message = lease_message(lease, self.engine.clock.now(), self.rules, place)
+                await to_client(context.write(message))
                 if lease.ended:
                     return
 

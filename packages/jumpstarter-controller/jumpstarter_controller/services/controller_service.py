@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import anyio
 from google.protobuf.empty_pb2 import Empty
+from jumpstarter.rpc.vanishing import to_client
 from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc
 from typing_extensions import override
 
@@ -106,9 +107,9 @@ class ControllerService(jumpstarter_pb2_grpc.ControllerServiceServicer):
         async with self._supervised(caller):
             with self.invitations.listen((lease.namespace, lease.name)) as invitations:
                 # Told before the first invitation, so that an exporter can know that it listens.
-                await context.send_initial_metadata(())
+                await to_client(context.send_initial_metadata(()))
                 async for invitation in invitations:
-                    await context.write(listen_message(invitation))
+                    await to_client(context.write(listen_message(invitation)))
 
     @override
     async def Status(  # pyright: ignore[reportIncompatibleMethodOverride] - writes to the context
@@ -121,7 +122,7 @@ class ControllerService(jumpstarter_pb2_grpc.ControllerServiceServicer):
             self.engine.watch_exporter(caller.namespace, caller.name) as leases,
         ):
             async for told in leases:
-                await context.write(status_message(told))
+                await to_client(context.write(status_message(told)))
 
     @asynccontextmanager
     async def _supervised(self, caller: Caller) -> AsyncGenerator[None]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import anyio
 from google.protobuf.duration_pb2 import Duration
+from jumpstarter.rpc.vanishing import to_client
 from jumpstarter_protocol import admin_pb2, admin_pb2_grpc
 from typing_extensions import override
 
@@ -40,12 +41,12 @@ class RouterRegistryService(admin_pb2_grpc.RouterRegistryServiceServicer):
         """Take in what a router reports, and send it orders, for as long as it holds on."""
         caller = await self.callers.require(context, Kind.ROUTER)
         async with self.routing.orders() as ended, anyio.create_task_group() as tasks:
-            await context.write(self._first_orders())
+            await to_client(context.write(self._first_orders()))
             tasks.start_soon(self._take_reports, caller, request_iterator, tasks.cancel_scope)
             async for item in ended:
                 if ended.lost:
                     raise Refusal(Code.UNAVAILABLE, "the router takes its orders too slowly")
-                await context.write(orders_message(item))
+                await to_client(context.write(orders_message(item)))
 
     async def _take_reports(
         self,

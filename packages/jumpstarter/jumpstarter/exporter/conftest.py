@@ -205,7 +205,8 @@ async def until(condition: Callable[[], bool]) -> None:
 def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Expect that nothing is worth a warning, which each end of a stream would bring."""
     yield
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    records = caplog.get_records("call")
+    assert [record for record in records if record.levelno >= logging.WARNING] == []
 
 
 class Records(logging.Handler):

@@ -40,6 +40,7 @@ from jumpstarter.model.status import (
     LogSource,
 )
 from jumpstarter.rpc.router_stream import RouterStream
+from jumpstarter.rpc.vanishing import to_client
 from jumpstarter.streams.broadcast import Broadcast
 from jumpstarter.streams.forwarding import copy_bytes, copy_stream, pass_on_eof, relay, reset_stream
 from jumpstarter.streams.metadata import MetadataStreamAttributes
@@ -129,7 +130,7 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
                 driver = self._driver(request.uuid)
                 async with aclosing(driver.StreamingDriverCall(request, context)) as responses:
                     async for response in responses:
-                        await context.write(response)
+                        await to_client(context.write(response))
         except FAILURES as error:
             if is_cancellation(error):
                 raise
@@ -149,14 +150,14 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
                     router = _router_stream(context)
                     async with reset_unless_finished(router, stream):
                         metadata = ((STATE_KEY, STATE_OPEN), *_stream_metadata(stream).items())
-                        await context.send_initial_metadata(metadata)
+                        await to_client(context.send_initial_metadata(metadata))
                         opened = True
                         await carry(router, stream)
         except FAILURES as error:
             if is_cancellation(error):
                 raise
             if not opened:
-                await context.send_initial_metadata(((STATE_KEY, STATE_REFUSED),))
+                await to_client(context.send_initial_metadata(((STATE_KEY, STATE_REFUSED),)))
             await refuse(context, error)
 
     @override
@@ -165,9 +166,10 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
     ) -> None:
         async with self._session.log.subscribe() as records:
             # The reader may rely on seeing what happens from here on.
-            await context.send_initial_metadata(())
+            await to_client(context.send_initial_metadata(()))
             async for record in records:
-                await context.write(record_to_response(record, self._session.sources))
+                response = record_to_response(record, self._session.sources)
+                await to_client(context.write(response))
 
     @override
     async def GetStatus(
@@ -177,7 +179,7 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
         if known is None:
             now = self._session.state.current
         else:
-            await context.send_initial_metadata(((STATUS_AFTER_KEY, "held"),))
+            await to_client(context.send_initial_metadata(((STATUS_AFTER_KEY, "held"),)))
             now = await self._session.state.after(str(known), HOLD_SECONDS)
         return jumpstarter_pb2.GetStatusResponse(
             status=cast("Any", now.status.to_proto()),

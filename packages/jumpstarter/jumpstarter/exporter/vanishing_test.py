@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,11 +11,19 @@ import anyio
 import pytest
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
+from grpc.aio import insecure_channel
+from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc
 
+from jumpstarter.driver import export
 from jumpstarter.exporter.carry_test import Target
 from jumpstarter.exporter.conftest import Probe, client_for, open_files, serve_probe, until
+from jumpstarter.exporter.session import Session
+from jumpstarter.model.status import ExporterStatus
 from jumpstarter.streams.listeners import TemporaryTcpListener
 from jumpstarter.streams.sockets import SocketStream
+
+LARGE = 32 << 20
+"""More bytes than gRPC sends to a client that does not read."""
 
 CLIENT = """
 import sys, anyio
@@ -164,3 +172,30 @@ async def test_many_clients_that_come_and_go_leave_nothing():
         for _ in range(20):
             await use(path)
         await until(before.is_again)
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_clients_that_vanish_while_they_are_answered_are_no_failure():
+    begun = anyio.Event()
+
+    class Large(Probe):
+        @export
+        async def large(self) -> AsyncIterator[str]:
+            begun.set()
+            yield "x" * LARGE
+
+    driver = Large()
+    request = jumpstarter_pb2.StreamingDriverCallRequest(uuid=str(driver.uuid), method="large")
+    with Session(root_device=driver) as session:
+        session.update_status(ExporterStatus.LEASE_READY)
+        async with (
+            session.serve_tcp_async("127.0.0.1", 0) as port,
+            insecure_channel(f"127.0.0.1:{port}") as channel,
+        ):
+            stub = jumpstarter_pb2_grpc.ExporterServiceStub(channel)
+            for _ in range(10):
+                begun = anyio.Event()
+                call = stub.StreamingDriverCall(request)
+                await begun.wait()
+                await anyio.wait_all_tasks_blocked()
+                call.cancel()

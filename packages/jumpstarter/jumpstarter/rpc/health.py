@@ -12,6 +12,8 @@ import grpc
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 from grpc.aio import Server, ServicerContext
 
+from .vanishing import to_client
+
 SERVICE: Final = "grpc.health.v1.Health"
 SERVING: Final = 1
 NOT_SERVING: Final = 2
@@ -58,7 +60,7 @@ class Health:
         while True:
             changed, status = self._changed, self._status(request.value)
             if status != last:
-                await context.write(status)
+                await to_client(context.write(status))
                 last = status
             await changed.wait()
 

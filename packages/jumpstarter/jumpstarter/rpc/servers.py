@@ -13,6 +13,7 @@ from grpc.aio import Server, ServerInterceptor
 
 from .channels import FRAME_BYTES, unix_address
 from .stub import STREAM_SERVICE
+from .vanishing import expect_vanishing
 
 MAX_PENDING: Final = 20_000
 """Calls that may have arrived and not been taken yet: more than 2,000 exporters make at once.
@@ -58,6 +59,7 @@ async def serve(
     seconds to finish, and cancels the rest; their handlers may end a moment later. Raises OSError
     when an address cannot be bound.
     """
+    expect_vanishing()
     server = grpc.aio.server(interceptors=interceptors, options=OPTIONS)
     register(server)
     try:
