@@ -155,6 +155,7 @@ async def test_the_target_of_a_client_that_was_killed_sees_how_it_ended(
     ):
         await until(lambda: bytes(service.received) == b"some")
         process.kill()
+        assert await process.wait() == -signal.SIGKILL
         with anyio.fail_after(10):
             await service.over.wait()
     assert (bytes(service.received), service.end) == (b"some", end)
