@@ -1,9 +1,8 @@
 """Connecting to an exporter: from an address or a channel to the client of its driver tree."""
 
-import os
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +14,15 @@ from jumpstarter_protocol import jumpstarter_pb2
 
 from jumpstarter.model import errors
 from jumpstarter.rpc.blocking import Target, connect_blocking
-from jumpstarter.rpc.channels import SystemTrust, TLSSettings, connect, tcp_target, unix_target
+from jumpstarter.rpc.call_socket import calls_path
+from jumpstarter.rpc.channels import (
+    SystemTrust,
+    TLSSettings,
+    connect,
+    fits_in_address,
+    tcp_target,
+    unix_target,
+)
 from jumpstarter.rpc.passphrase import PASSPHRASE_METADATA_KEY
 from jumpstarter.rpc.stub import MetadataEntries, MultipathExporterStub
 from jumpstarter.rpc.unary import answer
@@ -25,9 +32,6 @@ from .logs import log_stream
 from .tree import Surroundings, build_client
 
 MAX_PORT: Final = 65535
-MAX_SOCKET_PATH: Final = 107
-"""Bytes in the path of a Unix socket; gRPC has no clear word about longer ones."""
-
 REPORT_SECONDS: Final = 30.0
 """Seconds in which an exporter must have said what drivers it has."""
 
@@ -66,7 +70,8 @@ async def client_from_path(  # noqa: PLR0913 - public API
     async with connect(target) as channel:
         stub = MultipathExporterStub([channel], metadata)
         report = await _report(stub, str(path))
-        stub.blocking_call = stack.enter_context(connect_blocking(target, metadata))
+        blocking = connect_blocking(target, metadata, _socket_of_calls(str(path)))
+        stub.blocking_call = stack.enter_context(blocking)
         yield build_client(report, Surroundings(stub, portal, stack, allow, unsafe))
 
 
@@ -120,10 +125,22 @@ async def _target(
 ) -> Target:
     if is_tcp_address(path):
         return await tcp_target(path, trust, grpc_options, plaintext=insecure)
-    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+    if not fits_in_address(path):
         message = f"{path}: no exporter answers there; the path of a socket cannot be so long"
         raise errors.ExporterUnreachableError(message)
     return unix_target(path)
+
+
+def _socket_of_calls(path: str) -> Path | None:
+    """Return the socket of calls of the exporter at `path`, where it has one."""
+    if is_tcp_address(path):
+        return None
+    calls = calls_path(path)
+    with suppress(OSError):
+        # Somebody else could have put a socket there, but not one of the same owner.
+        if calls.is_socket() and calls.stat().st_uid == Path(path).stat().st_uid:
+            return calls
+    return None
 
 
 def _passphrase_metadata(passphrase: str | None) -> MetadataEntries:

@@ -36,9 +36,17 @@ async def call(
         result = await method(*args)
     else:
         result = await run_plain(method, *args)
-    return jumpstarter_pb2.DriverCallResponse(
-        uuid=request.uuid, result=_result(result, request.method)
-    )
+    return _response(request, result)
+
+
+def call_plain(
+    driver: object, request: jumpstarter_pb2.DriverCallRequest
+) -> jumpstarter_pb2.DriverCallResponse | None:
+    """Do as `call` in this thread, or nothing, and return None, where a loop is needed for it."""
+    method = exported(driver, request.method, MARKER_DRIVERCALL)
+    if inspect.iscoroutinefunction(method):
+        return None
+    return _response(request, method(*_arguments(method, request.args)))
 
 
 async def streaming_call(
@@ -82,6 +90,14 @@ async def _items(method: Callable[..., object], args: list[object]) -> AsyncGene
 
 def _arguments(method: Callable[..., object], values: Iterable[Value]) -> list[object]:
     return convert_arguments(method, [decode_value(value) for value in values])
+
+
+def _response(
+    request: jumpstarter_pb2.DriverCallRequest, result: object
+) -> jumpstarter_pb2.DriverCallResponse:
+    return jumpstarter_pb2.DriverCallResponse(
+        uuid=request.uuid, result=_result(result, request.method)
+    )
 
 
 def _result(value: object, method: str) -> Value:

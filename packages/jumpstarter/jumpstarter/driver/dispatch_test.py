@@ -107,7 +107,8 @@ def test_plain_functions_run_in_threads_at_the_same_time(served: Served):
 
 
 def test_plain_functions_run_in_the_threads_of_the_session(served: Served):
-    assert served.client.call("is_in_worker") is True
+    over_grpc = served.client.call_async
+    assert served.client.portal.call(over_grpc, "is_in_worker") is True
 
 
 def test_coroutines_run_on_one_loop_while_a_plain_function_blocks(served: Served):

@@ -49,7 +49,7 @@ class LeaseServer:
         name = assignment.lease_name
         with self.open_session() as session:
             async with (
-                session.serve_unix_async() as hook_path,
+                session.serve_unix_async(calls_socket=False) as hook_path,
                 listening(self.link, name) as invitations,
             ):
                 around = HookSurroundings(hook_path, name, assignment.client_name)

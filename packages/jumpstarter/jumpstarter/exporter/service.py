@@ -111,9 +111,7 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
         self, request: jumpstarter_pb2.DriverCallRequest, context: Context
     ) -> jumpstarter_pb2.DriverCallResponse:
         try:
-            with self.in_progress:
-                use_workers(self._workers)
-                return await self._driver(request.uuid).DriverCall(request, context)
+            return await self.call(request, context)
         except FAILURES as error:
             if is_cancellation(error):
                 raise
@@ -127,7 +125,7 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
         # and now, not when the garbage collector comes by.
         try:
             with self.in_progress:
-                driver = self._driver(request.uuid)
+                driver = self.driver(request.uuid)
                 async with aclosing(driver.StreamingDriverCall(request, context)) as responses:
                     async for response in responses:
                         await to_client(context.write(response))
@@ -144,7 +142,7 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
         opened = False
         try:
             request = parse_stream_request(_metadata(context).get(REQUEST_KEY))
-            driver = self._driver(str(request.uuid))
+            driver = self.driver(str(request.uuid))
             with self.in_progress:
                 async with driver.Stream(request, context) as stream:
                     router = _router_stream(context)
@@ -200,7 +198,15 @@ class SessionService(jumpstarter_pb2_grpc.ExporterServiceServicer):
         requested.set()
         return jumpstarter_pb2.EndSessionResponse(success=True)
 
-    def _driver(self, uuid: str) -> Driver:
+    async def call(
+        self, request: jumpstarter_pb2.DriverCallRequest, context: Context | None = None
+    ) -> jumpstarter_pb2.DriverCallResponse:
+        """Return the answer to a unary call; raises what keeps it from being made, or ends it."""
+        with self.in_progress:
+            use_workers(self._workers)
+            return await self.driver(request.uuid).DriverCall(request, context)
+
+    def driver(self, uuid: str) -> Driver:
         """Return the driver to use.
 
         Raises ExporterNotReady outside the allowed statuses, ValueError for text that is no uuid,
@@ -282,13 +288,17 @@ def is_cancellation(error: BaseException) -> bool:
 
 async def refuse(context: Context, error: BaseException) -> Never:
     """End the call with the status for `error`; the unforeseen is logged with its traceback."""
+    await context.abort(*status_of(error))
+
+
+def status_of(error: BaseException) -> tuple[grpc.StatusCode, str]:
+    """Return the status, and its details, for what ended a call, and log what is unforeseen."""
     if isinstance(error, anyio.BrokenResourceError):
-        details = carried_details(f"stream broken: {error}")
-        await context.abort(grpc.StatusCode.UNAVAILABLE, details)
+        return grpc.StatusCode.UNAVAILABLE, carried_details(f"stream broken: {error}")
     status = exception_to_status(error)
     if status.code is Code.UNKNOWN:
         logger.warning("a call failed: %s", status.details, exc_info=error)
-    await context.abort(grpc.StatusCode[status.code.name], status.details)
+    return grpc.StatusCode[status.code.name], status.details
 
 
 def _router_stream(context: Context) -> RouterStream:

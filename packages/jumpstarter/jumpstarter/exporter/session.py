@@ -6,7 +6,7 @@ on its sockets read them; who may call is decided there, per socket.
 
 import logging
 from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -21,6 +21,9 @@ from jumpstarter.driver.base import Driver
 from jumpstarter.driver.workers import Workers, worker_threads
 from jumpstarter.model.metadata import Metadata
 from jumpstarter.model.status import READY, READY_OR_HOOK, ExporterStatus, LogSource
+from jumpstarter.rpc.call_server import serve_calls
+from jumpstarter.rpc.call_socket import calls_path
+from jumpstarter.rpc.channels import fits_in_address
 from jumpstarter.rpc.portal import open_portal
 from jumpstarter.rpc.servers import Bind, add_raw_stream, serve, unix_bind
 from jumpstarter.streams.broadcast import Broadcast
@@ -28,6 +31,7 @@ from jumpstarter.streams.listeners import TemporarySocket
 
 from .closing import close_drivers
 from .in_progress import InProgress
+from .local_calls import LocalCalls
 from .logging import HISTORY, LogHandler, SourceRegistry
 from .service import SessionService
 from .state import SessionState
@@ -115,11 +119,13 @@ class Session(Metadata, SourceRegistry):
             yield path
 
     @asynccontextmanager
-    async def serve_unix_async(self) -> AsyncGenerator[Path]:
-        """Serve on a temporary Unix socket, for clients and hooks alike; yield its path."""
-        with TemporarySocket() as path:
-            async with self._serve([unix_bind(path)]):
-                yield path
+    async def serve_unix_async(self, *, calls_socket: bool = True) -> AsyncGenerator[Path]:
+        """Serve on a temporary Unix socket, for clients and hooks alike; yield its path.
+
+        With `calls_socket` there is another beside it, over which clients of this machine call.
+        """
+        async with self._serve_temporary(READY_OR_HOOK, calls_socket=calls_socket) as path:
+            yield path
 
     @asynccontextmanager
     async def serve_unix_with_hook_socket_async(self) -> AsyncGenerator[tuple[Path, Path]]:
@@ -127,17 +133,30 @@ class Session(Metadata, SourceRegistry):
 
         Clients wait while a hook runs: their socket accepts calls in LEASE_READY alone.
         """
-        async with self.serve_clients_async() as main, self.serve_unix_async() as hook:
+        async with (
+            self.serve_clients_async(calls_socket=True) as main,
+            self.serve_unix_async(calls_socket=False) as hook,
+        ):
             yield main, hook
 
     @asynccontextmanager
-    async def serve_clients_async(self) -> AsyncGenerator[Path]:
+    async def serve_clients_async(self, *, calls_socket: bool = False) -> AsyncGenerator[Path]:
         """Serve on a temporary Unix socket that accepts calls in LEASE_READY alone; yield its path.
 
-        Once the context is left no call has any effect, even one that had arrived already.
+        `calls_socket` is for clients of this machine. Once the context is left no call has any
+        effect, even one that had arrived already.
         """
+        async with self._serve_temporary(READY, calls_socket=calls_socket) as path:
+            yield path
+
+    @asynccontextmanager
+    async def _serve_temporary(
+        self, allowed: frozenset[ExporterStatus], *, calls_socket: bool
+    ) -> AsyncGenerator[Path]:
         with TemporarySocket() as path:
-            async with self._serve([unix_bind(path)], allowed=READY):
+            beside = calls_path(path)
+            calls = beside if calls_socket and fits_in_address(beside) else None
+            async with self._serve([unix_bind(path)], allowed=allowed, calls=calls):
                 yield path
 
     @asynccontextmanager
@@ -195,6 +214,7 @@ class Session(Metadata, SourceRegistry):
         *,
         allowed: frozenset[ExporterStatus] = READY_OR_HOOK,
         interceptors: Sequence[ServerInterceptor] = (),
+        calls: Path | None = None,
     ) -> AsyncGenerator[list[int]]:
         async with worker_threads() as workers, self._service(allowed, workers) as service:
 
@@ -202,7 +222,11 @@ class Session(Metadata, SourceRegistry):
                 jumpstarter_pb2_grpc.add_ExporterServiceServicer_to_server(service, server)
                 add_raw_stream(server, service.Stream)
 
-            async with serve(register, binds, interceptors) as ports:
+            answer = LocalCalls(service).answer
+            async with (
+                serve(register, binds, interceptors) as ports,
+                nullcontext() if calls is None else serve_calls(calls, answer),
+            ):
                 try:
                     yield ports
                 finally:

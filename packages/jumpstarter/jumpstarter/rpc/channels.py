@@ -35,6 +35,9 @@ DEFAULT_OPTIONS: Final[Mapping[str, str | int]] = {
 }
 """Options of every channel; a configuration's `grpcOptions` override them."""
 
+MAX_SOCKET_PATH: Final = 107
+"""Bytes in the path of a Unix socket (unix(7))."""
+
 PIN_SECONDS: Final = 20.0
 """Seconds for a server whose certificate is not verified to show it."""
 
@@ -130,6 +133,11 @@ def unix_target(path: str | Path) -> Target:
     """
     credentials = grpc.local_channel_credentials(grpc.LocalConnectionType.UDS)
     return Target(unix_address(path), credentials, [])
+
+
+def fits_in_address(path: str | Path) -> bool:
+    """Return whether a Unix socket can have `path`; gRPC has no clear word about longer ones."""
+    return len(os.fsencode(path)) <= MAX_SOCKET_PATH
 
 
 def unix_address(path: str | Path) -> str:
