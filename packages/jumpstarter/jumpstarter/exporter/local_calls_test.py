@@ -3,8 +3,8 @@
 import socket
 import tempfile
 import threading
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import anyio
@@ -116,13 +116,24 @@ async def failing(client: DriverClient, method: str) -> None:
 
 def answer_of(path: Path, board: Board, method: str) -> Answer:
     """Return the answer to a call over the socket of calls."""
-    request = jumpstarter_pb2.DriverCallRequest(uuid=str(board.uuid), method=method)
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(calls_path(path)))
-        send(connection, OK, request.SerializeToString())
+    with asking(path, request_of(board, method)) as connection:
         answer = receive(connection)
     assert answer is not None
     return answer
+
+
+def request_of(board: Board, method: str) -> bytes:
+    request = jumpstarter_pb2.DriverCallRequest(uuid=str(board.uuid), method=method)
+    return request.SerializeToString()
+
+
+@contextmanager
+def asking(path: Path, message: bytes) -> Generator[socket.socket]:
+    """Yield a connection over which a request has been sent."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(calls_path(path)))
+        send(connection, OK, message)
+        yield connection
 
 
 async def test_a_plain_method_is_called_in_a_worker_thread_which_may_call_the_loop():
@@ -144,11 +155,8 @@ async def test_a_coroutine_runs_on_the_loop():
 
 async def test_a_coroutine_is_cancelled_when_its_client_leaves():
     board = Board()
-    request = jumpstarter_pb2.DriverCallRequest(uuid=str(board.uuid), method="wait_for_ever")
     async with serve_probe(board) as (_, path):
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(calls_path(path)))
-            send(connection, OK, request.SerializeToString())
+        with asking(path, request_of(board, "wait_for_ever")):
             await to_thread.run_sync(board.entered.wait)
         with anyio.fail_after(10):
             await to_thread.run_sync(board.free.wait)
@@ -175,9 +183,7 @@ async def test_what_is_no_request_is_told():
     async with serve_probe(Board()) as (_, path):
 
         def use() -> Answer | None:
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.connect(str(calls_path(path)))
-                send(connection, OK, b"\xff")
+            with asking(path, b"\xff") as connection:
                 return receive(connection)
 
         code, details = await to_thread.run_sync(use) or (OK, b"")
